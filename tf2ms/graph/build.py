@@ -1,0 +1,200 @@
+"""GraphDef -> Graph: attributes become Python values, edges tensors, Identity and variable reads aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from tensorboard.compat.proto import types_pb2
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
+
+from tf2ms.errors import GraphError
+from tf2ms.graph.types import VARIABLE_OPS, Graph, Node, Shape, Tensor
+
+TRANSPARENT_OPS = frozenset({"Identity", "ReadVariableOp", "Snapshot", "EnsureShape", "CheckNumerics"})
+"""Ops whose first output is their first input: edges lead through them."""
+
+LOOP_OPS = frozenset({"NextIteration", "RefNextIteration"})
+"""The back edges of TensorFlow 1's while loops, the only cycles a graph may have."""
+
+
+def build_graph(graph_def: GraphDef, shapes: Mapping[str, tuple[Shape, ...]]) -> Graph:
+    """The graph with every edge resolved; `shapes` gives each node's output shapes.
+
+    Raises: GraphError for an empty graph, a node defined twice, a dangling input or a cycle.
+    """
+    if not graph_def.node:
+        raise GraphError("the graph is empty: it has no node")
+    nodes: dict[str, Node] = {}
+    for node_def in graph_def.node:
+        if node_def.name in nodes:
+            raise GraphError(f"two nodes are called '{node_def.name}'")
+        nodes[node_def.name] = _node(node_def, shapes.get(node_def.name, ()))
+    _check_inputs(nodes)
+    _check_cycles(nodes)
+    aliases = _aliases(nodes)
+    resolved = {
+        name: Node(
+            name=name,
+            op=node.op,
+            inputs=tuple(aliases.get(tensor, tensor) for tensor in node.inputs),
+            control=node.control,
+            attrs=node.attrs,
+            shapes=node.shapes,
+            origins=(name,),
+        )
+        for name, node in nodes.items()
+    }
+    return Graph(resolved, aliases)
+
+
+class _Attributes(Mapping[str, Any]):
+    """A NodeDef's attributes, decoded when asked for: most of a training graph's are never looked at."""
+
+    __slots__ = ("_attr", "_decoded")
+
+    def __init__(self, attr: Mapping[str, AttrValue]):
+        self._attr = attr
+        self._decoded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._decoded:
+            if name not in self._attr:
+                raise KeyError(name)
+            self._decoded[name] = decode(self._attr[name])
+        return self._decoded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._attr)
+
+    def __len__(self) -> int:
+        return len(self._attr)
+
+
+def decode(value: AttrValue) -> Any:
+    """An attribute as a Python value: dtypes as numpy names, shapes as tuples, tensors as arrays."""
+    kind = value.WhichOneof("value")
+    if kind == "list":
+        return _decode_list(value.list)
+    if kind == "s":
+        return value.s.decode("utf-8", "backslashreplace")
+    if kind == "type":
+        return dtype_name(value.type)
+    if kind == "shape":
+        return _shape(value.shape)
+    if kind == "tensor":
+        return _array(value.tensor)
+    return getattr(value, kind) if kind else None
+
+
+def dtype_name(number: int) -> str:
+    """`float32` for DT_FLOAT; reference types like their base; the enum's name where numpy has none."""
+    if number > 100:
+        number -= 100
+    name = types_pb2.DataType.Name(number)[3:].lower() if number in types_pb2.DataType.values() else str(number)
+    return {"float": "float32", "double": "float64", "half": "float16"}.get(name, name)
+
+
+def _decode_list(items: Any) -> list[Any]:
+    for field, convert in (
+        ("s", lambda s: s.decode("utf-8", "backslashreplace")),
+        ("i", int),
+        ("f", float),
+        ("b", bool),
+        ("type", dtype_name),
+        ("shape", _shape),
+        ("tensor", _array),
+    ):
+        values = getattr(items, field)
+        if values:
+            return [convert(item) for item in values]
+    return []
+
+
+def _shape(proto: Any) -> Shape:
+    if proto.unknown_rank:
+        return None
+    return tuple(None if dim.size < 0 else int(dim.size) for dim in proto.dim)
+
+
+def _array(proto: Any) -> np.ndarray:
+    """tensorboard's own decoder, with what it leaves out: a last value repeated to fill the shape."""
+    from tensorboard.util import tensor_util
+
+    try:
+        return tensor_util.make_ndarray(proto)
+    except (ValueError, TypeError) as error:
+        raise GraphError(f"a constant cannot be read: {error}") from error
+
+
+def _node(node_def: NodeDef, shapes: tuple[Shape, ...]) -> Node:
+    inputs, control = [], []
+    for text in node_def.input:
+        if text.startswith("^"):
+            control.append(text[1:])
+        else:
+            inputs.append(Tensor.parse(text))
+    return Node(node_def.name, node_def.op, tuple(inputs), tuple(control), _Attributes(node_def.attr), shapes)
+
+
+def _check_inputs(nodes: Mapping[str, Node]) -> None:
+    missing = [
+        (node.name, source)
+        for node in nodes.values()
+        for source in (*(tensor.node for tensor in node.inputs), *node.control)
+        if source not in nodes
+    ]
+    if missing:
+        shown = ", ".join(f"'{source}' (input of '{name}')" for name, source in missing[:5])
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise GraphError(f"dangling input: no node is called {shown}{more}; is the graph a part of another?")
+
+
+def _check_cycles(nodes: Mapping[str, Node]) -> None:
+    """Kahn's algorithm over data edges; the back edges of while loops do not count."""
+    waiting = {
+        name: 0 if node.op in LOOP_OPS else sum(nodes[tensor.node].op not in LOOP_OPS for tensor in node.inputs)
+        for name, node in nodes.items()
+    }
+    users: dict[str, list[str]] = {name: [] for name in nodes}
+    for name, node in nodes.items():
+        if node.op not in LOOP_OPS:
+            for tensor in node.inputs:
+                users[tensor.node].append(name)
+    ready = [name for name, count in waiting.items() if count == 0]
+    done = 0
+    while ready:
+        name = ready.pop()
+        done += 1
+        if nodes[name].op in LOOP_OPS:
+            continue
+        for user in users[name]:
+            waiting[user] -= 1
+            if waiting[user] == 0:
+                ready.append(user)
+    if done < len(nodes):
+        stuck = [name for name, count in waiting.items() if count > 0]
+        raise GraphError(f"the graph has a cycle through '{stuck[0]}' and {len(stuck) - 1} other nodes")
+
+
+def _aliases(nodes: Mapping[str, Node]) -> dict[Tensor, Tensor]:
+    """For each Identity or variable read, the tensor that it passes on."""
+    aliases: dict[Tensor, Tensor] = {}
+    for name, node in nodes.items():
+        if node.op not in TRANSPARENT_OPS or not node.inputs:
+            continue
+        chain, target = [Tensor(name)], node.inputs[0]
+        while target not in aliases and nodes[target.node].op in TRANSPARENT_OPS and nodes[target.node].inputs:
+            chain.append(target)
+            target = nodes[target.node].inputs[0]
+        target = aliases.get(target, target)
+        aliases.update(dict.fromkeys(chain, target))
+    return aliases
+
+
+def is_variable(node: Node) -> bool:
+    """Whether the node holds a variable, by reference or as a resource."""
+    return node.op in VARIABLE_OPS

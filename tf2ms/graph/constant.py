@@ -1,0 +1,74 @@
+"""Values known without running the graph: constants, and the arithmetic of constants that initializers are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tf2ms.graph.types import Graph, Node, Tensor
+
+MAX_ELEMENTS = 1 << 16
+"""Results larger than this are left to the framework: folding is for shapes and hyperparameters, not weights."""
+
+_FOLDS: dict[str, Callable[..., Any]] = {
+    "Add": np.add,
+    "AddV2": np.add,
+    "Sub": np.subtract,
+    "Mul": np.multiply,
+    "RealDiv": np.divide,
+    "Neg": np.negative,
+    "Sqrt": np.sqrt,
+    "Rsqrt": lambda x: 1 / np.sqrt(x),
+    "Square": np.square,
+    "Exp": np.exp,
+    "Log": np.log,
+    "Maximum": np.maximum,
+    "Minimum": np.minimum,
+    "Pow": np.power,
+    "FloorDiv": np.floor_divide,
+    "Reshape": lambda x, shape: x.reshape(shape),
+    "ExpandDims": lambda x, axis: np.expand_dims(x, int(axis)),
+}
+_SHAPED = {"Fill", "Pack", "ConcatV2", "Shape", "Cast", "Range"}
+
+
+def evaluate(graph: Graph, tensor: Tensor, depth: int = 64) -> np.ndarray | None:
+    """The constant value of `tensor`, with TensorFlow's dtype and shape; None where it depends on anything else.
+
+    `depth` bounds the recursion: what is folded here is a few nodes deep; a stranger's graph may be deeper.
+    """
+    node = graph[tensor.node]
+    if node.op in ("Const", "ConstV2"):
+        return node.attr("value")
+    if node.op == "Shape":
+        shape = graph.shape(node.inputs[0])
+        return None if shape is None or None in shape else np.array(shape, np.int32)
+    if depth == 0 or not node.inputs or (node.op not in _FOLDS and node.op not in _SHAPED):
+        return None
+    values = [evaluate(graph, source, depth - 1) for source in node.inputs]
+    if any(value is None or value.dtype == object for value in values):
+        return None
+    return _fold(node, values)
+
+
+def _fold(node: Node, values: list[Any]) -> np.ndarray | None:
+    if node.op == "Fill":
+        return np.full(values[0], values[1]) if np.prod(values[0], dtype=float) <= MAX_ELEMENTS else None
+    if sum(value.size for value in values) > MAX_ELEMENTS:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            if node.op == "Pack":
+                return np.stack(values, node.attr("axis", 0))
+            if node.op == "ConcatV2":
+                return np.concatenate(values[:-1], int(values[-1]))
+            if node.op == "Cast":
+                return values[0].astype(node.attr("DstT"))
+            if node.op == "Range":
+                return np.arange(*values) if (values[1] - values[0]) / values[2] <= MAX_ELEMENTS else None
+            return np.asarray(_FOLDS[node.op](*values), dtype=values[0].dtype)
+    except (ValueError, TypeError, ZeroDivisionError, OverflowError):
+        return None  # a malformed constant expression: the op's own rule will name it

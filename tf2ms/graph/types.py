@@ -1,0 +1,172 @@
+"""Graph, Node and Tensor: small immutable data types, with the walks that every stage needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tf2ms.errors import GraphError
+
+Shape = tuple[int | None, ...] | None
+"""Static shape of a tensor; a None dimension is unknown, a None shape has unknown rank."""
+
+VARIABLE_OPS = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+PLACEHOLDER_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+
+
+class Tensor(NamedTuple):
+    """Output number `index` of node `node`; printed as TensorFlow names it, `conv1/conv1:0`."""
+
+    node: str
+    index: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.node}:{self.index}"
+
+    @classmethod
+    def parse(cls, text: str) -> Tensor:
+        """`conv1/conv1:0`, or the node's name alone for its first output."""
+        node, _, index = text.rpartition(":")
+        return cls(node, int(index)) if node and index.isdigit() else cls(text)
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operation. `inputs` name tensors (or literal constants put there by a rewrite), `control` nodes.
+
+    `origins` are the TensorFlow nodes that this node stands for, itself first, after rewrites fused some.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[Tensor, ...] = ()
+    control: tuple[str, ...] = ()
+    attrs: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    shapes: tuple[Shape, ...] = ()
+    origins: tuple[str, ...] = ()
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        """The attribute as a Python value, or `default` (TensorFlow's own default: some writers strip those)."""
+        return self.attrs.get(name, default)
+
+    def shape(self, index: int = 0) -> Shape:
+        """Static shape of output `index`; None if not even its rank is known."""
+        return self.shapes[index] if index < len(self.shapes) else None
+
+    @property
+    def scope(self) -> str:
+        """The name scope that holds the node, `conv1` for `conv1/Conv2D`; empty at the top."""
+        return self.name.rpartition("/")[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes by name. Edges already skip Identity and variable reads: a variable's value is its node's tensor."""
+
+    nodes: Mapping[str, Node]
+    aliases: Mapping[Tensor, Tensor] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.nodes
+
+    def __getitem__(self, name: str) -> Node:
+        return self.nodes[name]
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes.values())
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def tensor(self, text: str) -> Tensor:
+        """The tensor a user names, Identity resolved.
+
+        Raises: GraphError with near names if there is no such node.
+        """
+        tensor = Tensor.parse(text)
+        if tensor.node not in self.nodes:
+            import difflib
+
+            near = difflib.get_close_matches(tensor.node, self.nodes, n=3)
+            raise GraphError(
+                f"no tensor '{text}' in the graph" + (f"; did you mean {', '.join(near)}?" if near else "")
+            )
+        return self.resolve(tensor)
+
+    def resolve(self, tensor: Tensor) -> Tensor:
+        """The tensor behind any chain of Identity or variable reads."""
+        return self.aliases.get(tensor, tensor)
+
+    def shape(self, tensor: Tensor) -> Shape:
+        """Static shape of `tensor`."""
+        return self.nodes[tensor.node].shape(tensor.index)
+
+    @cached_property
+    def consumers(self) -> Mapping[str, tuple[str, ...]]:
+        """For each node, the nodes that read one of its outputs, each once, in the graph's order."""
+        found: dict[str, dict[str, None]] = {name: {} for name in self.nodes}
+        for node in self:
+            for tensor in node.inputs:
+                found[tensor.node][node.name] = None
+        return {name: tuple(users) for name, users in found.items()}
+
+    def ancestors(self, roots: Iterable[str], stop: Callable[[Node], bool] = lambda node: False) -> set[str]:
+        """`roots` and every node whose value they need; nodes for which `stop` holds are kept but not passed."""
+        seen: set[str] = set()
+        stack = list(roots)
+        while stack:
+            name = stack.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            node = self.nodes[name]
+            if not stop(node):
+                stack.extend(tensor.node for tensor in node.inputs)
+        return seen
+
+    def descendants(self, roots: Iterable[str], within: set[str] | None = None) -> set[str]:
+        """`roots` and every node that depends on them, inside `within` if given."""
+        seen: set[str] = set()
+        stack = list(roots)
+        while stack:
+            name = stack.pop()
+            if name in seen or (within is not None and name not in within):
+                continue
+            seen.add(name)
+            stack.extend(self.consumers[name])
+        return seen
+
+    def order(self, roots: Iterable[str]) -> list[str]:
+        """The ancestors of `roots`, each after its inputs: depth first, inputs in order.
+
+        The order follows the graph's edges alone, so a shuffled GraphDef gives the same; and it reads like the
+        model: a branch is finished before the next begins. Loops of TensorFlow 1 (NextIteration) are cut.
+        """
+        done: dict[str, None] = {}
+        open_nodes: set[str] = set()
+        for root in roots:
+            stack = [(root, iter(self.nodes[root].inputs))] if root not in done else []
+            open_nodes.update(name for name, _ in stack)
+            while stack:
+                name, inputs = stack[-1]
+                for tensor in inputs:
+                    if tensor.node not in done and tensor.node not in open_nodes:
+                        open_nodes.add(tensor.node)
+                        stack.append((tensor.node, iter(self.nodes[tensor.node].inputs)))
+                        break
+                else:
+                    stack.pop()
+                    open_nodes.discard(name)
+                    done[name] = None
+        return list(done)
+
+    def constant(self, tensor: Tensor) -> np.ndarray | None:
+        """The value of a Const, or of a small arithmetic of constants; None if it is not constant."""
+        from tf2ms.graph.constant import evaluate
+
+        return evaluate(self, tensor)

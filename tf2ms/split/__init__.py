@@ -1,0 +1,133 @@
+"""Graph -> Roles: what is input, backbone, loss, optimizer and variable, and what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tf2ms.errors import GraphError
+from tf2ms.graph import Graph, Node, Tensor
+from tf2ms.graph.build import is_variable
+from tf2ms.split.boundary import backbone_of_loss, backbone_outputs, fed_inputs, inference_outputs
+from tf2ms.split.dropped import find_dropped
+from tf2ms.split.formula import formula, terms
+from tf2ms.split.initializers import find_initializers, read_initializer
+from tf2ms.split.training import Training, find_training
+from tf2ms.split.types import Dropped, Initializer, Input, Optimizer, Roles, Variable, short_float
+
+__all__ = [
+    "Dropped",
+    "Initializer",
+    "Input",
+    "Optimizer",
+    "Roles",
+    "Variable",
+    "formula",
+    "short_float",
+    "split",
+]
+
+
+def split(
+    graph: Graph,
+    inputs: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    loss: str | None = None,
+) -> Roles:
+    """Finds the part that each piece of the graph plays.
+
+    Args:
+        graph: the whole graph, training part included if there is one.
+        inputs: tensor names to cut at; they become the only inputs.
+        outputs: tensor names of the network's outputs. Without `loss`, an inference network is converted.
+        loss: the loss tensor's name, where the graph's structure leaves it open.
+
+    Raises: GraphError for unknown names or a loss that cannot be told; UnsupportedOpError for training parts that
+        have no MindSpore form yet.
+    """
+    if inputs:
+        graph = _cut(graph, inputs)
+    training = None if outputs and not loss else find_training(graph, loss)
+    if training is not None:
+        backbone = backbone_of_loss(graph, training.loss)
+        chosen = tuple(graph.tensor(name) for name in outputs or ()) or backbone_outputs(graph, backbone, training.loss)
+        kept = graph.ancestors([training.loss.node, *(tensor.node for tensor in chosen)])
+    else:
+        chosen = tuple(graph.tensor(name) for name in outputs or ()) or inference_outputs(graph)
+        kept = graph.ancestors(tensor.node for tensor in chosen)
+    if not chosen:
+        raise GraphError("no output found: name the network's outputs with --outputs")
+    variables = _variables(graph, kept, training)
+    initial = find_initializers(graph)
+    ends = {tensor.node for tensor in chosen}
+    return Roles(
+        graph=graph,
+        inputs=_inputs(graph, ends, kept, inputs),
+        outputs=chosen,
+        loss=training.loss if training else None,
+        terms=terms(graph, training.loss, ends) if training else (),
+        optimizer=training.optimizer if training else None,
+        variables=variables,
+        dropped=find_dropped(graph, kept, training, initial.values()),
+    )
+
+
+def _cut(graph: Graph, inputs: Sequence[str]) -> Graph:
+    """The graph with the named tensors turned into placeholders.
+
+    Raises: GraphError for an output other than a node's first, which no single placeholder can stand for.
+    """
+    nodes = dict(graph.nodes)
+    for text in inputs:
+        tensor = graph.tensor(text)
+        if tensor.index:
+            raise GraphError(f"'{text}' cannot be cut alone: it is one of several outputs of '{tensor.node}'")
+        node = graph[tensor.node]
+        if node.op not in ("Placeholder", "PlaceholderV2"):
+            attrs = {"dtype": node.attr("dtype") or node.attr("DstT") or node.attr("T", "float32")}
+            nodes[tensor.node] = Node(node.name, "Placeholder", (), (), attrs, node.shapes, (node.name,))
+    return Graph(nodes, graph.aliases)
+
+
+def _inputs(graph: Graph, ends: set[str], kept: set[str], named: Iterable[str] | None) -> tuple[Input, ...]:
+    """Every placeholder, in the graph's order of names; named ones in the order that the user gave."""
+    backbone = graph.ancestors(ends)
+    nodes = [graph[graph.tensor(name).node] for name in named] if named else _natural(fed_inputs(graph))
+    feeds = lambda name: "backbone" if name in backbone else "loss" if name in kept else "nothing"  # noqa: E731
+    return tuple(
+        Input(Tensor(node.name), node.shape(), node.attr("dtype", "float32"), feeds(node.name)) for node in nodes
+    )
+
+
+def _natural(nodes: list[Node]) -> list[Node]:
+    """Placeholder, Placeholder_1 … Placeholder_10: numbers as numbers, so that a shuffled graph gives the same."""
+    import re
+
+    def key(node: Node) -> list[tuple[int, str]]:
+        return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", node.name)]
+
+    return sorted(nodes, key=key)
+
+
+def _variables(graph: Graph, kept: set[str], training: Training | None) -> tuple[Variable, ...]:
+    initial = find_initializers(graph)
+    trained = set(training.optimizer.variables) if training else set()
+    found = []
+    for name in graph.order(sorted(kept)):
+        node = graph[name]
+        if not is_variable(node):
+            continue
+        shape = node.attr("shape") or node.shape() or ()
+        if any(size is None for size in shape):
+            raise GraphError(f"the shape of variable '{name}' is unknown")
+        start = initial.get(name)
+        found.append(
+            Variable(
+                name=(node.attr("shared_name") or name) if node.op == "VarHandleOp" else name,
+                tensor=Tensor(name),
+                shape=tuple(shape),
+                dtype=node.attr("dtype", "float32"),
+                trainable=name in trained,
+                initializer=read_initializer(graph, start) if start is not None else None,
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,133 @@
+"""Where the backbone ends and the loss begins, and which inputs feed which."""
+
+from __future__ import annotations
+
+from tf2ms.graph import Graph, Node, Tensor
+from tf2ms.graph.build import is_variable
+from tf2ms.graph.types import PLACEHOLDER_OPS
+
+_BACKBONE_TAIL = frozenset(
+    [
+        "Relu",
+        "Relu6",
+        "Elu",
+        "Selu",
+        "LeakyRelu",
+        "Softplus",
+        "Softsign",
+        "Sigmoid",
+        "Tanh",
+        "Softmax",
+        "Reshape",
+        "Squeeze",
+        "ExpandDims",
+        "Transpose",
+        "ConcatV2",
+        "Pack",
+        "Split",
+        "SplitV",
+        "Unpack",
+        "Identity",
+        "IdentityN",
+        "Pad",
+        "MirrorPad",
+        "ResizeBilinear",
+        "ResizeNearestNeighbor",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "MaxPool",
+        "AvgPool",
+        "FusedBatchNormV3",
+        "LRN",
+        "L2Normalize",
+        "StridedSlice",
+        "Slice",
+    ]
+)
+"""Ops that belong to the network even behind its last weight, as long as no label has come in."""
+
+_LOSS_OPS = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits", "CTCLoss", "CTCLossV2"})
+
+
+def fed_inputs(graph: Graph) -> list[Node]:
+    """Nodes that the user feeds."""
+    return [node for node in graph if node.op in PLACEHOLDER_OPS]
+
+
+def backbone_of_loss(graph: Graph, loss: Tensor) -> set[str]:
+    """The nodes of the loss's graph that make up the network.
+
+    Those are everything up to the last op that reads a variable together with data, and from there the activations
+    and reshapes that see no label. What reads variables alone (regularisation) belongs to the loss.
+    """
+    order = graph.order([loss.node])
+    sources = {name for name in order if graph[name].op in PLACEHOLDER_OPS or _is_source(graph[name])}
+    data: set[str] = set()
+    for name in order:
+        if name in sources or any(tensor.node in data for tensor in graph[name].inputs):
+            data.add(name)
+    readers = {name for name in data if any(is_variable(graph[tensor.node]) for tensor in graph[name].inputs)}
+    core = graph.ancestors(readers)
+    backbone = set(core)
+    for name in order:
+        node = graph[name]
+        if name in data and name not in core and node.op in _BACKBONE_TAIL and name != loss.node:
+            carried = [tensor.node for tensor in node.inputs if tensor.node in data]
+            if all(source in backbone and source not in sources for source in carried):
+                backbone |= graph.ancestors([name])
+    return backbone
+
+
+def _is_source(node: Node) -> bool:
+    """Whether the node makes data out of nothing: an iterator, a queue, a random op."""
+    return not node.inputs and not is_variable(node) and node.op not in ("Const", "ConstV2", "NoOp")
+
+
+def backbone_outputs(graph: Graph, backbone: set[str], loss: Tensor) -> tuple[Tensor, ...]:
+    """The tensors that the loss takes from the backbone, in the order in which the loss reads them."""
+    found: dict[Tensor, None] = {}
+    for name in graph.order([loss.node]):
+        if name in backbone:
+            continue
+        for tensor in graph[name].inputs:
+            node = graph[tensor.node]
+            if tensor.node in backbone and node.op not in PLACEHOLDER_OPS and not _is_static(graph, tensor):
+                found[tensor] = None
+    return tuple(found)
+
+
+def _is_static(graph: Graph, tensor: Tensor) -> bool:
+    return is_variable(graph[tensor.node]) or graph[tensor.node].op in ("Const", "ConstV2")
+
+
+_NEVER_OUTPUTS = (
+    "Const ConstV2 NoOp Assert Print PrintV2 SaveV2 RestoreV2 ShardedFilename MergeV2Checkpoints VariableV2 Variable "
+    "VarHandleOp VarIsInitializedOp IsVariableInitialized Placeholder PlaceholderV2 PlaceholderWithDefault"
+)
+
+
+def inference_outputs(graph: Graph) -> tuple[Tensor, ...]:
+    """The ends of a graph without training: tensors that nothing reads, in the order of the graph's edges."""
+    never = frozenset(_NEVER_OUTPUTS.split())
+    initial = graph.ancestors(
+        tensor.node for node in graph if node.op.startswith("Assign") for tensor in node.inputs[1:2]
+    )
+    ends = []
+    for name in graph.nodes:
+        node = graph[name]
+        if node.op in never or "Summary" in node.op or node.op.startswith("Assign") or name in initial:
+            continue
+        if Tensor(name) in graph.aliases or any(not _is_sink(graph[user]) for user in graph.consumers[name]):
+            continue
+        if any(
+            graph[ancestor].op in PLACEHOLDER_OPS or is_variable(graph[ancestor])
+            for ancestor in graph.ancestors([name])
+        ):
+            ends.append(name)
+    position = {name: index for index, name in enumerate(graph.order(sorted(ends)))}
+    return tuple(Tensor(name) for name in sorted(ends, key=position.__getitem__))
+
+
+def _is_sink(node: Node) -> bool:
+    """Whether the node only shows or saves its input."""
+    return "Summary" in node.op or node.op in ("Assert", "Print", "PrintV2", "SaveV2", "Identity")

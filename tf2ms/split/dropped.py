@@ -1,0 +1,56 @@
+"""What of a graph does not come along as nodes, each group with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tf2ms.graph import Graph, Tensor
+from tf2ms.graph.types import PLACEHOLDER_OPS
+from tf2ms.split.initializers import ASSIGN_OPS
+from tf2ms.split.training import Training
+from tf2ms.split.types import Dropped
+
+_SAVER = frozenset({"SaveV2", "Save", "SaveSlices", "RestoreV2", "Restore", "ShardedFilename", "MergeV2Checkpoints"})
+
+
+def find_dropped(
+    graph: Graph, kept: set[str], training: Training | None, initializers: Iterable[Tensor]
+) -> tuple[Dropped, ...]:
+    """Every node outside `kept`, in groups; the first reason that fits counts."""
+    left = {name: None for name in graph.nodes if name not in kept}
+    groups: list[Dropped] = []
+
+    def drop(reason: str, names: Iterable[str]) -> None:
+        taken = [name for name in left if name in set_of] if (set_of := set(names)) else []
+        for name in taken:
+            del left[name]
+        if taken:
+            groups.append(Dropped(reason, tuple(taken)))
+
+    drop(
+        "reads of a variable or plain copies", (tensor.node for tensor, to in graph.aliases.items() if to.node in kept)
+    )
+    if training is not None:
+        applies = [node.name for node in training.applies]
+        operands = {tensor.node for node in training.applies for tensor in node.inputs} - training.gradients
+        drop("optimizer: written as the MindSpore optimizer", [*applies, *(operands - kept)])
+        drop("gradients: MindSpore differentiates by itself", training.gradients)
+    drop("initializers: kept as weight_init", graph.ancestors(tensor.node for tensor in initializers))
+    drop("saver: MindSpore has its own checkpoints", _around(graph, _SAVER))
+    drop("summaries", (node.name for node in graph if "Summary" in node.op))
+    drop("assignments to variables: initial values, optimizer state", (n.name for n in graph if n.op in ASSIGN_OPS))
+    drop("order of execution only", (node.name for node in graph if node.op == "NoOp"))
+    drop("asserts and prints", (node.name for node in graph if node.op in ("Assert", "Print", "PrintV2")))
+    drop("inputs that nothing reads", (node.name for node in graph if node.op in PLACEHOLDER_OPS))
+    drop("not needed by the outputs", list(left))
+    return tuple(groups)
+
+
+def _around(graph: Graph, ops: frozenset[str]) -> set[str]:
+    """The nodes of these types and the constants and assignments that only serve them."""
+    core = {node.name for node in graph if node.op in ops}
+    feeding = {
+        name for name in graph.ancestors(core) if graph[name].op in ("Const", "PlaceholderWithDefault", "Identity")
+    }
+    assigning = {user for name in core for user in graph.consumers[name]}
+    return core | feeding | assigning

@@ -1,0 +1,65 @@
+"""How each variable starts, read off the subgraph that its Assign runs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tf2ms.graph import Graph, Tensor
+from tf2ms.split.types import Initializer, short_float
+
+ASSIGN_OPS = frozenset({"Assign", "AssignVariableOp"})
+
+_RANDOM = {"RandomStandardNormal": "normal", "TruncatedNormal": "truncated_normal"}
+
+
+def find_initializers(graph: Graph) -> dict[str, Tensor]:
+    """For each variable node, the tensor it is first assigned: not a restored one, nor one made of variables."""
+    found: dict[str, Tensor] = {}
+    for node in graph:
+        if node.op in ASSIGN_OPS and len(node.inputs) >= 2:
+            variable, value = node.inputs[0].node, node.inputs[1]
+            if variable not in found and _is_initial(graph, value):
+                found[variable] = value
+    return found
+
+
+def _is_initial(graph: Graph, value: Tensor) -> bool:
+    sources = {"RestoreV2", "Restore", "VariableV2", "Variable", "VarHandleOp", "Placeholder"}
+    return not any(graph[name].op in sources for name in graph.ancestors([value.node]))
+
+
+def read_initializer(graph: Graph, value: Tensor) -> Initializer | None:
+    """The distribution or constant behind `value`; None if it is not one of the usual forms."""
+    constant = graph.constant(value)
+    if constant is not None:
+        return _of_constant(constant)
+    affine = _affine(graph, value)
+    if affine is None:
+        return None
+    op, scale, offset = affine
+    if op == "RandomUniform":
+        return Initializer("uniform", (short_float(offset), short_float(offset + scale)))
+    return Initializer(_RANDOM[op], (short_float(offset), short_float(scale)))
+
+
+def _affine(graph: Graph, value: Tensor) -> tuple[str, float, float] | None:
+    """(random op, scale, offset) if `value` is random * scale + offset, as every TensorFlow initializer spells it."""
+    node = graph[value.node]
+    if node.op == "RandomUniform" or node.op in _RANDOM:
+        return node.op, 1.0, 0.0
+    if node.op not in ("Add", "AddV2", "Mul") or len(node.inputs) != 2:
+        return None
+    for inner, other in (node.inputs, node.inputs[::-1]):
+        constant = graph.constant(other)
+        affine = _affine(graph, inner) if constant is not None and constant.size == 1 else None
+        if affine is not None and constant is not None:
+            (op, scale, offset), factor = affine, float(constant.item())
+            return (op, scale * factor, offset * factor) if node.op == "Mul" else (op, scale, offset + factor)
+    return None
+
+
+def _of_constant(constant: np.ndarray) -> Initializer:
+    if constant.size and constant.dtype.kind in "fiub" and (constant == constant.flat[0]).all():
+        value = short_float(constant.flat[0])
+        return Initializer({0.0: "zeros", 1.0: "ones"}.get(value, "constant"), (value,))
+    return Initializer("value", value=constant)

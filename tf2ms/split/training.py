@@ -1,0 +1,297 @@
+"""The training side of a graph: its optimizer, its gradient region and the loss that the gradients are of.
+
+Structure decides. A gradient graph starts at a seed, a constant one of the loss's shape, and everything between the
+seed and the apply ops depends on it; what the gradients read besides is the forward graph, and the loss is the tensor
+that needs all of that. TensorFlow's own names (`gradients/NODE_grad`) only break ties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
+from tf2ms.graph import Graph, Node, Tensor
+from tf2ms.graph.build import is_variable
+from tf2ms.graph.types import PLACEHOLDER_OPS
+from tf2ms.rules.optimizer import OPTIMIZERS, OptimizerRule, is_apply
+from tf2ms.split.types import Optimizer, short_float
+
+_SHAPE_OPS = frozenset(
+    {"Shape", "ShapeN", "Size", "Rank", "BroadcastGradientArgs", "ConcatOffset", "InvertPermutation"}
+)
+_NOT_DIFFERENTIABLE = frozenset(
+    {"ArgMax", "ArgMin", "Equal", "NotEqual", "Greater", "Less", "GreaterEqual", "LessEqual"}
+)
+_SUMMARY = "Summary"
+
+
+@dataclass(frozen=True)
+class Training:
+    """The apply ops of one optimizer, the region of gradient nodes, and the loss."""
+
+    optimizer: Optimizer
+    applies: tuple[Node, ...]
+    gradients: frozenset[str]
+    loss: Tensor
+
+
+def find_training(graph: Graph, loss: str | None = None) -> Training | None:
+    """What trains in the graph; None if nothing does. `loss` names the loss tensor instead of finding it.
+
+    Raises: GraphError if the loss is ambiguous or cannot be found; UnsupportedOpError for optimizers, learning
+    rates and steps between gradient and update that have no form yet, all at once.
+    """
+    applies = tuple(node for node in graph if is_apply(node.op))
+    if not applies:
+        return None
+    unknown = [_unknown_optimizer(op, applies) for op in sorted({node.op for node in applies} - set(OPTIMIZERS))]
+    if unknown:
+        raise UnsupportedOpError(unknown)
+    optimizer = _optimizer(graph, applies)
+    used = graph.ancestors(_gradient(node).node for node in applies)
+    seed, region = _gradient_region(graph, applies, used)
+    _check_untouched(graph, applies, region)
+    found = graph.tensor(loss) if loss else _find_loss(graph, applies, used, seed, region)
+    return Training(optimizer, applies, frozenset(used - graph.ancestors([found.node])), found)
+
+
+def _unknown_optimizer(op: str, applies: Iterable[Node]) -> Unsupported:
+    nodes = tuple(node.name for node in applies if node.op == op)
+    return Unsupported(op, nodes, "this optimizer has no MindSpore form yet; name the outputs to convert the network")
+
+
+def _inputs(node: Node) -> dict[str, Tensor]:
+    """The apply op's inputs by the names its rule gives them."""
+    return dict(zip(OPTIMIZERS[node.op].inputs, node.inputs, strict=True))
+
+
+def _gradient(node: Node) -> Tensor:
+    return _inputs(node)["grad"]
+
+
+def _optimizer(graph: Graph, applies: tuple[Node, ...]) -> Optimizer:
+    """The one optimizer of the graph; its hyperparameters must be constants and the same for every variable."""
+    rule = OPTIMIZERS[applies[0].op]
+    settings = {_settings(graph, node) for node in applies}
+    if len({OPTIMIZERS[node.op].name for node in applies}) > 1 or len(settings) > 1:
+        names = tuple(node.name for node in applies)
+        raise UnsupportedOpError([Unsupported("several optimizers", names, "only one optimizer is recovered yet")])
+    values, flags = next(iter(settings))
+    refused = [flag for flag, allowed in rule.only.items() if applies[0].attr(flag, allowed) != allowed]
+    computed = [name for name, value in values if value is None]
+    if refused or computed:
+        nodes = tuple(node.name for node in applies)
+        raise UnsupportedOpError(
+            [Unsupported(f"{rule.name} {flag}", nodes, "MindSpore's optimizer differs there") for flag in refused]
+            + [Unsupported(f"{rule.name} {name}", nodes, "is computed in the graph, not constant") for name in computed]
+        )
+    hyperparameters = {name: value for name, value in values if value is not None}
+    variables = tuple(_inputs(node)["var"].node for node in applies)
+    return Optimizer(rule.name, applies[0].op, hyperparameters, dict(flags), variables)
+
+
+def _settings(graph: Graph, node: Node) -> tuple[tuple[tuple[str, float | None], ...], tuple[tuple[str, bool], ...]]:
+    rule: OptimizerRule = OPTIMIZERS[node.op]
+    values = []
+    for name, tensor in _inputs(node).items():
+        if name in rule.hyperparameters:
+            constant = _default(graph, tensor)
+            values.append((name, None if constant is None else short_float(constant)))
+    return tuple(values), tuple((name, bool(node.attr(name, False))) for name in rule.flags)
+
+
+def _default(graph: Graph, tensor: Tensor) -> np.ndarray | None:
+    """A constant's value, a placeholder's default, or the constant that a never trained variable starts from."""
+    node = graph[tensor.node]
+    if node.op == "PlaceholderWithDefault":
+        return graph.constant(node.inputs[0])
+    return graph.constant(tensor)
+
+
+def _gradient_region(graph: Graph, applies: tuple[Node, ...], used: set[str]) -> tuple[Node, set[str]]:
+    """(seed, every node that the gradients depend on and that depends on the seed).
+
+    The seed is the float constant of ones from which all gradients are reachable. A forward constant of ones may
+    reach them all too, but then each first use of it in the data lies before the first use of the seed, because the
+    gradients start where the forward graph has ended: the seed is the candidate whose first use is deepest.
+    """
+    order = graph.order(_gradient(node).node for node in applies)
+    reach = dict.fromkeys(order, 0)
+    for bit, node in enumerate(applies):
+        reach[_gradient(node).node] |= 1 << bit
+    for name in reversed(order):
+        for tensor in graph[name].inputs:
+            if tensor.node in reach:
+                reach[tensor.node] |= reach[name]
+    depth = _depths(graph, order)
+    everything = (1 << len(applies)) - 1
+    candidates = [graph[name] for name in order if reach[name] == everything and _is_ones(graph, graph[name])]
+    if not candidates:
+        raise GraphError("no loss found: the gradients do not start from one; name it with --loss")
+
+    def first_use(node: Node) -> int:
+        if depth[node.name]:
+            return depth[node.name]
+        reached = graph.descendants([node.name], used)
+        return min((depth[name] for name in reached if depth[name]), default=0)
+
+    seed = max(candidates, key=lambda node: (first_use(node), node.op != "Const"))
+    return seed, graph.descendants([seed.name], used)
+
+
+def _depths(graph: Graph, order: Iterable[str]) -> dict[str, int]:
+    """Longest way from an input or variable to each node, 0 for what depends on constants alone."""
+    depth: dict[str, int] = {}
+    for name in order:
+        node = graph[name]
+        if not node.inputs:
+            depth[name] = 0 if node.op in ("Const", "ConstV2") else 1
+        else:
+            deepest = max(depth.get(tensor.node, 0) for tensor in node.inputs)
+            depth[name] = deepest + 1 if deepest else 0
+    return depth
+
+
+def _is_ones(graph: Graph, node: Node) -> bool:
+    if node.op == "OnesLike":
+        return True
+    value = node.attr("value") if node.op == "Const" else None
+    if node.op == "Fill":
+        value = graph.constant(node.inputs[1])
+    return value is not None and value.dtype.kind == "f" and value.size > 0 and bool((value == 1).all())
+
+
+_LINEAR_GRADIENTS = {
+    "Conv2D": {"Conv2DBackpropFilter"},
+    "DepthwiseConv2dNative": {"DepthwiseConv2dNativeBackpropFilter"},
+    "BiasAdd": {"BiasAddGrad"},
+    "MatMul": {"MatMul"},
+}
+"""For ops that read a variable: the only ops that make the variable's gradient."""
+
+_STEPS_BETWEEN = frozenset({"L2Loss", "Minimum", "Maximum", "ClipByValue", "IsFinite", "Sqrt", "Rsqrt", "Square"})
+
+
+def _check_untouched(graph: Graph, applies: tuple[Node, ...], region: set[str]) -> None:
+    """Refuses graphs that change gradients before the update: leaving that out would train differently in silence."""
+    touched: dict[str, list[str]] = {}
+    for name in sorted(region):
+        node = graph[name]
+        inside = [tensor.node in region for tensor in node.inputs]
+        if node.op in _STEPS_BETWEEN or (node.op == "Mul" and all(inside)) or (node.op == "RealDiv" and inside[1]):
+            touched.setdefault(node.op, []).append(name)
+    for apply in applies:
+        gradient, variable = graph[_gradient(apply).node], _inputs(apply)["var"].node
+        readers = [graph[user].op for user in graph.consumers[variable] if user not in region]
+        readers = [op for op in readers if op in _LINEAR_GRADIENTS]
+        if len(readers) == 1 and gradient.op not in _LINEAR_GRADIENTS[readers[0]] | {"AddN"}:
+            touched.setdefault(gradient.op, []).append(gradient.name)
+    if touched:
+        reason = "changes gradients between the loss and the update; such steps are not recovered yet"
+        raise UnsupportedOpError(
+            [Unsupported(op, tuple(dict.fromkeys(names)), reason) for op, names in sorted(touched.items())]
+        )
+
+
+def _find_loss(graph: Graph, applies: tuple[Node, ...], used: set[str], seed: Node, region: set[str]) -> Tensor:
+    """The tensor whose gradient starts at `seed`."""
+    if seed.op in ("Fill", "OnesLike") and (direct := _shape_source(graph, seed)) is not None:
+        return direct
+    shape = graph.shape(Tensor(seed.name))
+    trained = {_inputs(node)["var"].node for node in applies}
+    forward = set(graph.nodes) - region - graph.descendants(node.name for node in applies)
+    # What the gradients read of the forward graph; helpers such as the 2*x of a square's gradient have no reader there.
+    read = {name for name in used - region if any(user in region for user in graph.consumers[name])}
+    certain = trained | {name for name in read if _has_forward_reader(graph, name, region, used)}
+    cover = _coverage(graph, forward, certain)
+    possible = [
+        name
+        for name in cover
+        if cover[name]
+        and _may_be_loss(graph, graph[name], shape)
+        and not (name in used and _has_forward_reader(graph, name, region, used))
+    ]
+    if not possible:
+        raise GraphError("no loss found: no tensor of the seed's shape needs what the gradients read; use --loss")
+    everything = max(cover[name].bit_count() for name in possible)
+    evidence = {
+        name: _evidence(graph, name, region, used) for name in possible if cover[name].bit_count() == everything
+    }
+    best = max(evidence.values())
+    finalists = {name for name in evidence if evidence[name] == best}
+    # Along one chain of linear ops nothing tells a loss from what it is computed of: take the end.
+    ends = sorted(name for name in finalists if not graph.descendants([name], forward) & finalists - {name})
+    if len(ends) > 1:
+        raise GraphError(f"which of {', '.join(ends)} is the loss? name it with --loss")
+    return Tensor(ends[0])
+
+
+def _shape_source(graph: Graph, seed: Node) -> Tensor | None:
+    """The loss itself where the seed takes its shape from it while running."""
+    source = graph[seed.inputs[0].node] if seed.inputs else None
+    if seed.op == "OnesLike":
+        return seed.inputs[0]
+    return source.inputs[0] if source is not None and source.op == "Shape" else None
+
+
+def _has_forward_reader(graph: Graph, name: str, region: set[str], used: set[str]) -> bool:
+    """Whether some node that is no gradient (or shape arithmetic for one) reads `name`."""
+    return any(
+        user not in region
+        and graph[user].op not in _SHAPE_OPS
+        and not is_apply(graph[user].op)
+        and not (user in used and all(reader in region for reader in graph.consumers[user]))
+        for user in graph.consumers[name]
+    )
+
+
+def _coverage(graph: Graph, forward: set[str], certain: set[str]) -> dict[str, int]:
+    """For each forward node, a bit mask of the nodes in `certain` that it needs; only the last ones count."""
+    order = [name for name in graph.order(graph.nodes) if name in forward]
+    below: set[str] = set()  # has a certain node among its descendants
+    for name in reversed(order):
+        if any(user in forward and (user in certain or user in below) for user in graph.consumers[name]):
+            below.add(name)
+    bits = {name: 1 << bit for bit, name in enumerate(name for name in order if name in certain - below)}
+    cover: dict[str, int] = {}
+    for name in order:
+        mask = bits.get(name, 0)
+        for tensor in graph[name].inputs:
+            mask |= cover.get(tensor.node, 0)
+        cover[name] = mask
+    return cover
+
+
+def _may_be_loss(graph: Graph, node: Node, shape: tuple[int | None, ...] | None) -> bool:
+    if _SUMMARY in node.op or node.op in _NOT_DIFFERENTIABLE or node.op in _SHAPE_OPS | PLACEHOLDER_OPS:
+        return False
+    if is_variable(node) or node.op.startswith("Assign") or node.attr("T", "float32") not in _FLOATS:
+        return False
+    own = node.shape()
+    return own is None or shape is None or own == shape
+
+
+_FLOATS = ("float16", "float32", "float64", "bfloat16")
+
+
+def _evidence(graph: Graph, name: str, region: set[str], used: set[str]) -> tuple[int, int]:
+    """How well a candidate explains the gradients: typed gradient op, forward constants they reuse, TensorFlow's name.
+
+    A constant factor on the way to the loss is read again by the gradient of its product; one that is not read again
+    lies behind the loss (an average kept for display, a metric).
+    """
+    typed = any(graph[user].op == f"{graph[name].op}Grad" for user in graph.consumers[name])
+    unexplained = explained = 0
+    for ancestor in graph.ancestors([name]) - used:
+        node = graph[ancestor]
+        if node.op in ("Mul", "RealDiv", "Div"):
+            factors = [tensor.node for tensor in node.inputs if graph.constant(tensor) is not None]
+            unexplained += sum(factor not in used for factor in factors)
+            explained += sum(factor in used for factor in factors)
+        elif node.op in _NOT_DIFFERENTIABLE:
+            unexplained += 1
+    named = f"gradients/{name}_grad/"
+    return int(typed) + explained - unexplained, int(any(user.startswith(named) for user in region))
