@@ -23,7 +23,7 @@ class Tensor(NamedTuple):
     """Output number `index` of node `node`; printed as TensorFlow names it, `conv1/conv1:0`."""
 
     node: str
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
 
     def __str__(self) -> str:
         return f"{self.node}:{self.index}"

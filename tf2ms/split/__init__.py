@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from tf2ms.errors import GraphError
@@ -92,15 +93,17 @@ def _inputs(graph: Graph, ends: set[str], kept: set[str], named: Iterable[str] |
     """Every placeholder, in the graph's order of names; named ones in the order that the user gave."""
     backbone = graph.ancestors(ends)
     nodes = [graph[graph.tensor(name).node] for name in named] if named else _natural(fed_inputs(graph))
-    feeds = lambda name: "backbone" if name in backbone else "loss" if name in kept else "nothing"  # noqa: E731
-    return tuple(
-        Input(Tensor(node.name), node.shape(), node.attr("dtype", "float32"), feeds(node.name)) for node in nodes
-    )
+    found = []
+    for node in nodes:
+        feeds = "backbone" if node.name in backbone else "loss" if node.name in kept else "nothing"
+        dtype = node.attr("dtype", "float32")
+        if feeds != "nothing" or dtype != "string":  # a saver's file name is nobody's input
+            found.append(Input(Tensor(node.name), node.shape(), dtype, feeds))
+    return tuple(found)
 
 
 def _natural(nodes: list[Node]) -> list[Node]:
     """Placeholder, Placeholder_1 … Placeholder_10: numbers as numbers, so that a shuffled graph gives the same."""
-    import re
 
     def key(node: Node) -> list[tuple[int, str]]:
         return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", node.name)]
@@ -116,8 +119,8 @@ def _variables(graph: Graph, kept: set[str], training: Training | None) -> tuple
         node = graph[name]
         if not is_variable(node):
             continue
-        shape = node.attr("shape") or node.shape() or ()
-        if any(size is None for size in shape):
+        shape = node.attr("shape")
+        if shape is None or None in shape:
             raise GraphError(f"the shape of variable '{name}' is unknown")
         start = initial.get(name)
         found.append(

@@ -6,44 +6,7 @@ from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.build import is_variable
 from tf2ms.graph.types import PLACEHOLDER_OPS
 
-_BACKBONE_TAIL = frozenset(
-    [
-        "Relu",
-        "Relu6",
-        "Elu",
-        "Selu",
-        "LeakyRelu",
-        "Softplus",
-        "Softsign",
-        "Sigmoid",
-        "Tanh",
-        "Softmax",
-        "Reshape",
-        "Squeeze",
-        "ExpandDims",
-        "Transpose",
-        "ConcatV2",
-        "Pack",
-        "Split",
-        "SplitV",
-        "Unpack",
-        "Identity",
-        "IdentityN",
-        "Pad",
-        "MirrorPad",
-        "ResizeBilinear",
-        "ResizeNearestNeighbor",
-        "DepthToSpace",
-        "SpaceToDepth",
-        "MaxPool",
-        "AvgPool",
-        "FusedBatchNormV3",
-        "LRN",
-        "L2Normalize",
-        "StridedSlice",
-        "Slice",
-    ]
-)
+_BACKBONE_TAIL = ["Relu", "Relu6", "Elu", "Selu", "LeakyRelu", "Softplus", "Softsign", "Sigmoid", "Tanh", "Softmax", "Reshape", "Squeeze", "ExpandDims", "Transpose", "ConcatV2", "Pack", "Split", "SplitV", "Unpack", "IdentityN", "Pad", "MirrorPad", "ResizeBilinear", "ResizeNearestNeighbor", "DepthToSpace", "SpaceToDepth", "MaxPool", "AvgPool", "LRN", "StridedSlice", "Slice"]
 """Ops that belong to the network even behind its last weight, as long as no label has come in."""
 
 _LOSS_OPS = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits", "CTCLoss", "CTCLossV2"})
@@ -100,30 +63,26 @@ def _is_static(graph: Graph, tensor: Tensor) -> bool:
     return is_variable(graph[tensor.node]) or graph[tensor.node].op in ("Const", "ConstV2")
 
 
-_NEVER_OUTPUTS = (
-    "Const ConstV2 NoOp Assert Print PrintV2 SaveV2 RestoreV2 ShardedFilename MergeV2Checkpoints VariableV2 Variable "
-    "VarHandleOp VarIsInitializedOp IsVariableInitialized Placeholder PlaceholderV2 PlaceholderWithDefault"
-)
+_NEVER_OUTPUTS = ["Const", "ConstV2", "NoOp", "Assert", "Print", "PrintV2", "SaveV2", "RestoreV2", "ShardedFilename", "MergeV2Checkpoints", "VariableV2", "Variable", "VarHandleOp", "VarIsInitializedOp", "IsVariableInitialized", "Placeholder", "PlaceholderV2", "PlaceholderWithDefault"]
 
 
 def inference_outputs(graph: Graph) -> tuple[Tensor, ...]:
     """The ends of a graph without training: tensors that nothing reads, in the order of the graph's edges."""
-    never = frozenset(_NEVER_OUTPUTS.split())
     initial = graph.ancestors(
         tensor.node for node in graph if node.op.startswith("Assign") for tensor in node.inputs[1:2]
     )
-    ends = []
-    for name in graph.nodes:
-        node = graph[name]
-        if node.op in never or "Summary" in node.op or node.op.startswith("Assign") or name in initial:
-            continue
-        if Tensor(name) in graph.aliases or any(not _is_sink(graph[user]) for user in graph.consumers[name]):
-            continue
-        if any(
-            graph[ancestor].op in PLACEHOLDER_OPS or is_variable(graph[ancestor])
-            for ancestor in graph.ancestors([name])
-        ):
-            ends.append(name)
+    fed = graph.descendants(node.name for node in graph if node.op in PLACEHOLDER_OPS or is_variable(node))
+    ends = [
+        name
+        for name, node in graph.nodes.items()
+        if name in fed
+        and name not in initial
+        and node.op not in _NEVER_OUTPUTS
+        and "Summary" not in node.op
+        and not node.op.startswith("Assign")
+        and Tensor(name) not in graph.aliases
+        and all(_is_sink(graph[user]) for user in graph.consumers[name])
+    ]
     position = {name: index for index, name in enumerate(graph.order(sorted(ends)))}
     return tuple(Tensor(name) for name in sorted(ends, key=position.__getitem__))
 

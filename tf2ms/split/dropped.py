@@ -17,19 +17,22 @@ def find_dropped(
     graph: Graph, kept: set[str], training: Training | None, initializers: Iterable[Tensor]
 ) -> tuple[Dropped, ...]:
     """Every node outside `kept`, in groups; the first reason that fits counts."""
-    left = {name: None for name in graph.nodes if name not in kept}
+    left = dict.fromkeys(name for name in graph.nodes if name not in kept)
+    copies: dict[str, list[str]] = {}
+    for copy, source in graph.aliases.items():
+        copies.setdefault(source.node, []).append(copy.node)
     groups: list[Dropped] = []
 
     def drop(reason: str, names: Iterable[str]) -> None:
-        taken = [name for name in left if name in set_of] if (set_of := set(names)) else []
+        wanted = set(names)
+        wanted.update(copy for name in list(wanted) for copy in copies.get(name, ()))
+        taken = tuple(name for name in left if name in wanted)
         for name in taken:
             del left[name]
         if taken:
-            groups.append(Dropped(reason, tuple(taken)))
+            groups.append(Dropped(reason, taken))
 
-    drop(
-        "reads of a variable or plain copies", (tensor.node for tensor, to in graph.aliases.items() if to.node in kept)
-    )
+    drop("reads of a variable or plain copies", kept)
     if training is not None:
         applies = [node.name for node in training.applies]
         operands = {tensor.node for node in training.applies for tensor in node.inputs} - training.gradients
