@@ -40,8 +40,10 @@ def evaluate(graph: Graph, tensor: Tensor, depth: int = 64) -> np.ndarray | None
 
     `depth` bounds the recursion: what is folded here is a few nodes deep; a stranger's graph may be deeper.
     """
+    from tf2ms.graph.types import CONSTANT_OPS
+
     node = graph[tensor.node]
-    if node.op in ("Const", "ConstV2"):
+    if node.op in CONSTANT_OPS:
         return node.attr("value")
     if node.op == "Shape":
         shape = graph.shape(node.inputs[0])

@@ -16,6 +16,7 @@ Shape = tuple[int | None, ...] | None
 """Static shape of a tensor; a None dimension is unknown, a None shape has unknown rank."""
 
 VARIABLE_OPS = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+CONSTANT_OPS = frozenset({"Const", "ConstV2"})
 PLACEHOLDER_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 
 
@@ -57,6 +58,13 @@ class Node:
     def shape(self, index: int = 0) -> Shape:
         """Static shape of output `index`; None if not even its rank is known."""
         return self.shapes[index] if index < len(self.shapes) else None
+
+    def weight_shape(self) -> tuple[int, ...] | None:
+        """Shape of a variable or constant, from its own attributes; None for other nodes or where it is unknown."""
+        if self.op in CONSTANT_OPS:
+            return tuple(self.attr("value").shape)
+        shape = self.attr("shape") if self.op in VARIABLE_OPS else None
+        return None if shape is None or None in shape else tuple(shape)
 
     @property
     def scope(self) -> str:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.build import is_variable
-from tf2ms.graph.types import PLACEHOLDER_OPS
+from tf2ms.graph.types import CONSTANT_OPS, PLACEHOLDER_OPS
 
-_BACKBONE_TAIL = ["Relu", "Relu6", "Elu", "Selu", "LeakyRelu", "Softplus", "Softsign", "Sigmoid", "Tanh", "Softmax", "Reshape", "Squeeze", "ExpandDims", "Transpose", "ConcatV2", "Pack", "Split", "SplitV", "Unpack", "IdentityN", "Pad", "MirrorPad", "ResizeBilinear", "ResizeNearestNeighbor", "DepthToSpace", "SpaceToDepth", "MaxPool", "AvgPool", "LRN", "StridedSlice", "Slice"]
+_BACKBONE_TAIL = frozenset(
+    """
+    Relu Relu6 Elu Selu LeakyRelu Softplus Softsign Sigmoid Tanh Softmax Reshape Squeeze ExpandDims Transpose
+    ConcatV2 Pack Split SplitV Unpack IdentityN Pad MirrorPad ResizeBilinear ResizeNearestNeighbor DepthToSpace
+    SpaceToDepth MaxPool AvgPool LRN StridedSlice Slice
+    """.split()
+)
 """Ops that belong to the network even behind its last weight, as long as no label has come in."""
 
 _LOSS_OPS = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits", "CTCLoss", "CTCLossV2"})
@@ -43,7 +49,7 @@ def backbone_of_loss(graph: Graph, loss: Tensor) -> set[str]:
 
 def _is_source(node: Node) -> bool:
     """Whether the node makes data out of nothing: an iterator, a queue, a random op."""
-    return not node.inputs and not is_variable(node) and node.op not in ("Const", "ConstV2", "NoOp")
+    return not node.inputs and not is_variable(node) and node.op not in CONSTANT_OPS | {"NoOp"}
 
 
 def backbone_outputs(graph: Graph, backbone: set[str], loss: Tensor) -> tuple[Tensor, ...]:
@@ -60,10 +66,15 @@ def backbone_outputs(graph: Graph, backbone: set[str], loss: Tensor) -> tuple[Te
 
 
 def _is_static(graph: Graph, tensor: Tensor) -> bool:
-    return is_variable(graph[tensor.node]) or graph[tensor.node].op in ("Const", "ConstV2")
+    return is_variable(graph[tensor.node]) or graph[tensor.node].op in CONSTANT_OPS
 
 
-_NEVER_OUTPUTS = ["Const", "ConstV2", "NoOp", "Assert", "Print", "PrintV2", "SaveV2", "RestoreV2", "ShardedFilename", "MergeV2Checkpoints", "VariableV2", "Variable", "VarHandleOp", "VarIsInitializedOp", "IsVariableInitialized", "Placeholder", "PlaceholderV2", "PlaceholderWithDefault"]
+_NEVER_OUTPUTS = frozenset(
+    """
+    Const ConstV2 NoOp Assert Print PrintV2 SaveV2 RestoreV2 ShardedFilename MergeV2Checkpoints VariableV2
+    Variable VarHandleOp VarIsInitializedOp IsVariableInitialized Placeholder PlaceholderV2 PlaceholderWithDefault
+    """.split()
+)
 
 
 def inference_outputs(graph: Graph) -> tuple[Tensor, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.build import is_variable
-from tf2ms.graph.types import PLACEHOLDER_OPS
+from tf2ms.graph.types import CONSTANT_OPS, PLACEHOLDER_OPS
 from tf2ms.rules.optimizer import OPTIMIZERS, OptimizerRule, is_apply
 from tf2ms.split.types import Optimizer, short_float
 
@@ -148,7 +148,7 @@ def _depths(graph: Graph, order: Iterable[str]) -> dict[str, int]:
     for name in order:
         node = graph[name]
         if not node.inputs:
-            depth[name] = 0 if node.op in ("Const", "ConstV2") else 1
+            depth[name] = 0 if node.op in CONSTANT_OPS else 1
         else:
             deepest = max(depth.get(tensor.node, 0) for tensor in node.inputs)
             depth[name] = deepest + 1 if deepest else 0

@@ -1,0 +1,173 @@
+"""Graph -> Layout: which tensors become channels-first, so that the fewest transposes remain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import networkx as nx
+
+from tf2ms.errors import GraphError
+from tf2ms.graph import Graph, Node, Tensor
+from tf2ms.graph.types import PLACEHOLDER_OPS
+from tf2ms.layout.types import (
+    Layout,
+    LayoutRule,
+    Need,
+    any_order,
+    channels_first_perm,
+    channels_last_perm,
+    channels_of,
+    keeps_order,
+)
+
+__all__ = [
+    "Layout",
+    "LayoutRule",
+    "Need",
+    "any_order",
+    "assign_layout",
+    "channels_first_perm",
+    "channels_last_perm",
+    "channels_of",
+    "keeps_order",
+]
+
+TRANSPOSE = "Transpose"
+
+
+def assign_layout(
+    graph: Graph, rule_of: Callable[[str], LayoutRule], outputs: tuple[Tensor, ...], keep_nhwc: bool = False
+) -> Layout:
+    """Chooses channels-first or the original order for every tensor so that the fewest transposes remain.
+
+    Ports that must be alike are one vertex. A region of vertices joined by tensors that all want the same gets it; a
+    region with conflicting wishes is cut where the fewest tensors cross (a minimum cut), and there the transposes go.
+    Linear where no region conflicts, which is the usual case.
+
+    Args:
+        graph: the rewritten graph.
+        rule_of: what the rule of an op type says of its tensors.
+        outputs: the tensors the network returns; like its inputs they may take either order, unless `keep_nhwc`.
+        keep_nhwc: inputs and outputs stay as TensorFlow has them.
+
+    Raises: GraphError if a rule asks for channels of a tensor of unknown rank.
+    """
+    needs = {node.name: _need(node, graph, rule_of, keep_nhwc) for node in graph}
+    groups, wishes = _groups(graph, needs, outputs if keep_nhwc else ())
+    joined = nx.Graph()
+    joined.add_nodes_from(groups.values())
+    for node in graph:
+        for index, tensor in enumerate(node.inputs):
+            a, b = groups[_out(tensor)], groups.get((node.name, "in", index))
+            if b is not None and a != b:
+                weight = joined.get_edge_data(a, b, {"capacity": 0})["capacity"]
+                joined.add_edge(a, b, capacity=weight + 1)
+    first: set[object] = set()
+    for region in nx.connected_components(joined):
+        wanted = {wishes[group] for group in region if group in wishes}
+        if wanted == {True}:
+            first |= region
+        elif len(wanted) == 2:
+            first |= _minimum_cut(joined.subgraph(region), wishes)
+    return _materialise(graph, needs, groups, first)
+
+
+def _need(node: Node, graph: Graph, rule_of: Callable[[str], LayoutRule], keep_nhwc: bool) -> Need:
+    if node.op in PLACEHOLDER_OPS:
+        free = not keep_nhwc and len(node.shape() or ()) >= 3
+        return Need() if free else Need(original=(("out", 0),))
+    if node.weight_shape() is not None:
+        return Need()
+    return rule_of(node.op)(node, graph)
+
+
+def _out(tensor: Tensor) -> tuple[str, str, int]:
+    return (tensor.node, "out", tensor.index)
+
+
+def _groups(
+    graph: Graph, needs: Mapping[str, Need], fixed: tuple[Tensor, ...]
+) -> tuple[dict[tuple[str, str, int], object], dict[object, bool]]:
+    """(the vertex of each port, what pinned vertices want: True for channels-first)."""
+    union: nx.utils.UnionFind = nx.utils.UnionFind()
+    pins: list[tuple[tuple[str, str, int], bool]] = [(_out(tensor), False) for tensor in fixed]
+    for node in graph:
+        for index in range(max(1, len(node.shapes))):
+            union[(node.name, "out", index)]
+        need = needs[node.name]
+        for wants, listed in ((True, need.channels), (False, need.original)):
+            pins += [((node.name, *port), wants) for port in listed]
+        if need.tied:
+            union.union(*((node.name, *port) for port in need.tied))
+        for tensor in node.inputs:
+            union[_out(tensor)]
+    for port, _ in pins:
+        union[port]
+    groups = {port: union[port] for port in list(union)}
+    wishes: dict[object, bool] = {}
+    for port, wants in pins:
+        group = groups[port]
+        wishes[group] = wishes.get(group, True) and wants
+    return groups, wishes
+
+
+def _minimum_cut(region: nx.Graph, wishes: Mapping[object, bool]) -> set[object]:
+    """The vertices of the region that become channels-first."""
+    flow = nx.DiGraph(region)
+    for vertex in region:
+        if vertex in wishes:
+            ends = ("first", vertex) if wishes[vertex] else (vertex, "original")
+            flow.add_edge(*ends)  # without a capacity: never cut
+    _, (side, _) = nx.minimum_cut(flow, "first", "original")
+    return set(side) - {"first"}
+
+
+def _materialise(
+    graph: Graph, needs: Mapping[str, Need], groups: Mapping[tuple[str, str, int], object], first: set[object]
+) -> Layout:
+    """Puts in the transposes and works out the order of every tensor."""
+    nodes: dict[str, Node] = {}
+    channels: set[Tensor] = set()
+    flattened: dict[Tensor, tuple[int, ...]] = {}
+    for name in graph.order(graph.nodes):
+        node = graph[name]
+        inputs = list(node.inputs)
+        for index, tensor in enumerate(node.inputs):
+            group = groups.get((name, "in", index))
+            if group is None or (group in first) == (tensor in channels):
+                continue
+            inputs[index] = _transposed(graph, nodes, channels, tensor, to_first=group in first)
+        nodes[name] = node if tuple(inputs) == node.inputs else replace(node, inputs=tuple(inputs))
+        for index in range(max(1, len(node.shapes))):
+            if groups[(name, "out", index)] in first:
+                channels.add(Tensor(name, index))
+                made = _flattened(graph, node, flattened)
+                if made is not None:
+                    flattened[Tensor(name, index)] = made
+    return Layout(Graph(nodes, graph.aliases), frozenset(channels), flattened)
+
+
+def _flattened(graph: Graph, node: Node, flattened: Mapping[Tensor, tuple[int, ...]]) -> tuple[int, ...] | None:
+    """The (height, width, channels) that the features of a flattened tensor were made of."""
+    for tensor in node.inputs:
+        if tensor in flattened:
+            return flattened[tensor]
+    source = graph.shape(node.inputs[0]) if node.op == "Reshape" else None
+    return None if source is None or len(node.shape() or source) == len(source) else tuple(s or 0 for s in source[1:])
+
+
+def _transposed(graph: Graph, nodes: dict[str, Node], channels: set[Tensor], tensor: Tensor, to_first: bool) -> Tensor:
+    """`tensor` in the other order, through one transpose however many readers want it."""
+    name = f"{tensor.node}/{'nchw' if to_first else 'nhwc'}" + (f"_{tensor.index}" if tensor.index else "")
+    if name not in nodes:
+        shape = graph.shape(tensor)
+        if shape is None:
+            raise GraphError(
+                f"the rank of '{tensor}' is unknown, so its layout cannot be changed; give it with --shape"
+            )
+        perm = channels_first_perm(len(shape)) if to_first else channels_last_perm(len(shape))
+        nodes[name] = Node(name, TRANSPOSE, (tensor,), (), {"perm": perm}, (shape,), ())
+        if to_first:
+            channels.add(Tensor(name))
+    return Tensor(name)

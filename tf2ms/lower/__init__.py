@@ -1,0 +1,132 @@
+"""Layout -> Lowered: every node becomes a step in MindSpore's terms, by its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tf2ms.errors import Unsupported, UnsupportedOpError
+from tf2ms.graph import Node, Tensor
+from tf2ms.graph.types import PLACEHOLDER_OPS, VARIABLE_OPS
+from tf2ms.layout import Layout
+from tf2ms.lower.label import label
+from tf2ms.rules.op import Expression, NoForm, Op
+from tf2ms.rules.registry import find_rule
+from tf2ms.rules.types import Lowered, Program, Step, Weight
+from tf2ms.split import Roles
+
+__all__ = ["lower"]
+
+
+def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowered:
+    """Applies the rules, outputs first, to just what the outputs and the loss need.
+
+    Raises: UnsupportedOpError with everything that has no form, unless `allow_unsupported`: then each such node
+        becomes a call of a function that raises NotImplementedError.
+    """
+    lowering = _Lowering(layout, roles)
+    fed = tuple(item.tensor for item in roles.fed("backbone"))
+    steps = lowering.steps(roles.outputs, frozenset(fed))
+    network = Program(steps, fed, roles.outputs)
+    loss = None
+    if roles.loss is not None:
+        known = frozenset(tensor for step in steps for tensor in step.outputs)
+        targets = tuple(item.tensor for item in roles.fed("loss"))
+        body = lowering.steps((roles.loss,), known | frozenset(fed) | frozenset(targets))
+        read = {tensor for step in body for tensor in step.inputs}
+        extra = tuple(t for s in steps for t in s.outputs if t in read and t not in roles.outputs)
+        inputs = (*roles.outputs, *extra, *(tensor for tensor in fed if tensor in read), *targets)
+        network = Program(steps, fed, (*roles.outputs, *extra))
+        loss = Program(body, inputs, (roles.loss,))
+        lowering.check_loss_weights(body)
+    if lowering.unsupported and not allow_unsupported:
+        raise UnsupportedOpError(lowering.unsupported_items())
+    return Lowered(roles, layout, network, loss, lowering.unsupported_items())
+
+
+class _Lowering:
+    """The walk over the graph, collecting what has no form."""
+
+    def __init__(self, layout: Layout, roles: Roles):
+        self._layout = layout
+        self._variables = {variable.tensor.node: variable for variable in roles.variables}
+        self.unsupported: dict[tuple[str, str], list[str]] = {}
+
+    def steps(self, outputs: Iterable[Tensor], known: frozenset[Tensor]) -> tuple[Step, ...]:
+        """The steps that `outputs` need beyond the tensors in `known`, depth first, each after its inputs."""
+        graph = self._layout.graph
+        done: dict[str, Step | None] = {tensor.node: None for tensor in known}
+        for output in outputs:
+            stack = [output.node]
+            opened: dict[str, Step] = {}
+            while stack:
+                name = stack[-1]
+                if name in done:
+                    stack.pop()
+                    continue
+                if name not in opened:
+                    opened[name] = self._step(graph[name])
+                    pending = [t.node for t in opened[name].inputs if t.node not in done and t.node not in opened]
+                    stack.extend(reversed(pending))
+                    continue
+                stack.pop()
+                done[name] = opened[name]
+        return tuple(step for step in done.values() if step is not None)
+
+    def _step(self, node: Node) -> Step:
+        op = Op(node, self._layout, self._variables)
+        expression = self._expression(node, op)
+        operands = expression.operands
+        tensors = tuple(operand for operand in operands if isinstance(operand, Tensor))
+        weights = tuple(operand for operand in operands if isinstance(operand, Weight))
+        places: list[str] = []
+        names: list[tuple[str, Weight]] = []
+        position = {id(tensor): index for index, tensor in enumerate(tensors)}
+        for operand in operands:
+            if isinstance(operand, Tensor):
+                places.append(f"{{{position[id(operand)]}}}")
+            elif isinstance(operand, Weight):
+                name = "weight" if len(weights) == 1 else f"weight_{len(names) + 1}"
+                names.append((name, operand))
+                places.append(f"{{{name}}}")
+            else:
+                places.append(operand)
+        form = expression.form.format(*places, layer="{layer}")
+        outputs = tuple(Tensor(node.name, index) for index in range(max(1, len(node.shapes))))
+        return Step(outputs, form, tensors, expression.layer, label(node), node.origins, node.op, tuple(names))
+
+    def _expression(self, node: Node, op: Op) -> Expression:
+        if node.weight_shape() is not None or node.op in VARIABLE_OPS:
+            return Expression("{0}", (Op(_reader(node), self._layout, self._variables).input(0),))
+        rule = find_rule(node.op)
+        if rule is None:
+            reason = "is fed by nothing" if node.op in PLACEHOLDER_OPS else "has no rule; add one, or cut with --inputs"
+            return self._refuse(node, reason)
+        try:
+            return rule.build(op)
+        except NoForm as reason:
+            return self._refuse(node, str(reason))
+
+    def _refuse(self, node: Node, reason: str) -> Expression:
+        self.unsupported.setdefault((node.op, reason), []).append(node.name)
+        data = [tensor for tensor in node.inputs if self._layout.graph[tensor.node].weight_shape() is None]
+        places = ", ".join(f"{{{index}}}" for index in range(len(data)))
+        return Expression(f"unsupported({node.op!r}, {places})", tuple(data))
+
+    def check_loss_weights(self, steps: Iterable[Step]) -> None:
+        """A loss that reads the network's variables is not split off yet: name each place."""
+        for step in steps:
+            weights = [*step.weights, *(step.layer.weights if step.layer else ())]
+            if any(weight.value is None for _, weight in weights):
+                reason = "reads a variable inside the loss (regularisation), which is not recovered yet"
+                self.unsupported.setdefault((step.op, reason), []).append(step.origins[0])
+
+    def unsupported_items(self) -> tuple[Unsupported, ...]:
+        """What was refused, by op type."""
+        return tuple(
+            Unsupported(op, tuple(sorted(names)), why) for (op, why), names in sorted(self.unsupported.items())
+        )
+
+
+def _reader(node: Node) -> Node:
+    """An Identity of a weight, so that a weight can itself be an output."""
+    return Node(node.name, "Identity", (Tensor(node.name),), (), {}, node.shapes or (node.weight_shape(),))

@@ -1,0 +1,79 @@
+"""Graph -> Graph: small ops that spell out one layer become that layer.
+
+A rewrite is a function from the last node of a pattern to the node that replaces it, or None where the pattern does
+not hold. What it swallows must have no other reader: `View.only` checks that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from tf2ms.graph import Graph, Node, Tensor
+from tf2ms.graph.types import CONSTANT_OPS, VARIABLE_OPS
+
+Rewrite = Callable[["View", Node], Node | None]
+_REWRITES: list[tuple[frozenset[str], Rewrite]] = []
+
+
+def rewrites(*ops: str) -> Callable[[Rewrite], Rewrite]:
+    """Registers a rewrite for patterns that end in one of `ops`; they run in the order of their definition."""
+
+    def register(function: Rewrite) -> Rewrite:
+        _REWRITES.append((frozenset(ops), function))
+        return function
+
+    return register
+
+
+class View:
+    """The graph while it is rewritten: what a pattern may ask."""
+
+    def __init__(self, nodes: dict[str, Node], ends: frozenset[str]):
+        self.nodes = nodes
+        self._readers: dict[str, int] = dict.fromkeys(nodes, 0)
+        for node in nodes.values():
+            for name in {tensor.node for tensor in node.inputs}:
+                self._readers[name] += 1
+        for name in ends:
+            self._readers[name] += 1
+        self._graph = Graph(nodes)
+
+    def __getitem__(self, tensor: Tensor) -> Node:
+        return self.nodes[tensor.node]
+
+    def only(self, tensor: Tensor, *ops: str) -> Node | None:
+        """The node behind `tensor` if it is of one of these types and nothing else reads it."""
+        node = self.nodes[tensor.node]
+        return node if node.op in ops and self._readers[node.name] == 1 else None
+
+    def is_weight(self, tensor: Tensor) -> bool:
+        """Whether the tensor is a variable or a constant."""
+        return self.nodes[tensor.node].op in VARIABLE_OPS | CONSTANT_OPS
+
+    def constant(self, tensor: Tensor):  # type: ignore[no-untyped-def]  # numpy array or None
+        """The tensor's value if it is known."""
+        return self._graph.constant(tensor)
+
+
+def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
+    """The part of the graph that `ends` need, with every known pattern replaced.
+
+    Each rewrite visits every node once, inputs first, so the time is linear in nodes times rewrites.
+    """
+    from tf2ms.rewrite import patterns  # noqa: F401  # registers the patterns
+
+    roots = [tensor.node for tensor in ends]
+    order = graph.order(roots)
+    nodes = {name: graph[name] for name in order}
+    for ops, function in _REWRITES:
+        view = View(nodes, frozenset(roots))
+        for name in order:
+            if name in nodes and nodes[name].op in ops:
+                new = function(view, nodes[name])
+                if new is not None:
+                    nodes[name] = replace(new, name=name)
+        kept = Graph(nodes)
+        order = kept.order(roots)
+        nodes = {name: nodes[name] for name in order}
+    return Graph(nodes, graph.aliases)

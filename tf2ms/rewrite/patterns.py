@@ -1,0 +1,82 @@
+"""The patterns, one function each, from small ops to layers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tf2ms.graph import Node
+from tf2ms.rewrite import View, rewrites
+
+_WITH_BIAS = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
+
+
+@rewrites("ConcatV2")
+def grouped_convolution(view: View, concat: Node) -> Node | None:
+    """Split(x), Split(kernel), one Conv2D each, Concat on channels  =>  one Conv2D with groups.
+
+    The parts of the split kernel are whole filters, so the grouped kernel is the unsplit one.
+    """
+    convolutions = [view.only(tensor, "Conv2D") for tensor in concat.inputs[:-1]]
+    first = convolutions[0] if convolutions else None
+    if first is None or len(first.inputs) != 2 or len(convolutions) < 2:
+        return None
+    x, kernel = (view.nodes[tensor.node] for tensor in first.inputs)
+    groups, axis = len(convolutions), 3 if first.attr("data_format", "NHWC") == "NHWC" else 1
+    for index, convolution in enumerate(convolutions):
+        same = convolution is not None and all(
+            convolution.attr(name) == first.attr(name) for name in ("strides", "padding", "dilations", "data_format")
+        )
+        if convolution is None or not same or [t.index for t in convolution.inputs] != [index, index]:
+            return None
+        if [tensor.node for tensor in convolution.inputs] != [x.name, kernel.name]:
+            return None
+    axes = (_split_axis(view, x), _split_axis(view, kernel), view.constant(concat.inputs[-1]))
+    parts = (x.attr("num_split"), kernel.attr("num_split"))
+    # the kernel is split on its last axis, the filters; Split's first input is the axis
+    if parts != (groups, groups) or [int(a) % 4 if a is not None else None for a in axes] != [axis, 3, axis]:
+        return None
+    origins = [name for node in (concat, x, kernel, *convolutions) if node is not None for name in node.origins]
+    attrs = {**first.attrs, "groups": groups}
+    return replace(concat, op="Conv2D", inputs=(x.inputs[1], kernel.inputs[1]), attrs=attrs, origins=tuple(origins))
+
+
+def _split_axis(view: View, node: Node):  # type: ignore[no-untyped-def]  # numpy scalar or None
+    return view.constant(node.inputs[0]) if node.op == "Split" else None
+
+
+@rewrites("BiasAdd", "BiasAddV1", "Add", "AddV2")
+def bias(view: View, add: Node) -> Node | None:
+    """Conv2D or MatMul, then BiasAdd (or a vector added)  =>  the layer with its bias as third input."""
+    data, vector = add.inputs
+    layer = view.only(data, *_WITH_BIAS)
+    if layer is None and not add.op.startswith("Bias"):
+        data, vector = vector, data
+        layer = view.only(data, *_WITH_BIAS)
+    if layer is None or len(layer.inputs) != 2 or not all(map(view.is_weight, (layer.inputs[1], vector))):
+        return None
+    if view[vector].weight_shape() != (_outputs(layer, view[layer.inputs[1]]),):
+        return None
+    if add.attr("data_format", "NHWC") != layer.attr("data_format", "NHWC"):
+        return None
+    origins = add.origins + layer.origins
+    return replace(add, op=layer.op, inputs=(*layer.inputs, vector), attrs=layer.attrs, origins=origins)
+
+
+def _outputs(layer: Node, kernel: Node) -> int | None:
+    """How many channels the layer gives."""
+    shape = kernel.weight_shape()
+    if shape is None:
+        return None
+    if layer.op == "DepthwiseConv2dNative":
+        return shape[2] * shape[3]
+    return shape[0] if layer.attr("transpose_b") else shape[-1]
+
+
+@rewrites("Relu")
+def dense_relu(view: View, relu: Node) -> Node | None:
+    """MatMul with bias, then Relu  =>  the dense layer with its activation, which nn.Dense has as an argument."""
+    dense = view.only(relu.inputs[0], "MatMul")
+    if dense is None or len(dense.inputs) != 3:
+        return None
+    attrs = {**dense.attrs, "activation": "relu"}
+    return replace(relu, op="MatMul", inputs=dense.inputs, attrs=attrs, origins=relu.origins + dense.origins)

@@ -1,0 +1,62 @@
+"""How a weight starts, as a MindSpore initializer: the named one where the graph's numbers are exactly its own."""
+
+from __future__ import annotations
+
+import math
+
+from tf2ms.rules.types import Code, Value, Weight
+from tf2ms.split import Initializer
+
+_TOLERANCE = 1e-5
+
+
+def weight_init(weight: Weight) -> dict[str, Value]:
+    """The `weight_init` argument of a layer; nothing where the graph does not say."""
+    code = initializer_code(weight)
+    return {"weight_init": code} if code is not None else {}
+
+
+def bias_init(bias: Weight, size_name: str) -> dict[str, Value]:
+    """The `bias_init` argument; `size_name` is what the layer calls the vector's length."""
+    code = initializer_code(bias, size_name)
+    return {"bias_init": code} if code is not None else {}
+
+
+def initializer_code(weight: Weight, size_name: str | None = None) -> Value:
+    """The initializer as code, e.g. `XavierUniform()`; None where the graph does not say."""
+    start = weight.initializer
+    if start is None:
+        return None
+    if start.kind in ("zeros", "ones"):
+        return start.kind
+    if start.kind == "constant":
+        return Code(f"Constant({start.args[0]!r})", ("Constant",))
+    if start.kind == "uniform":
+        return _uniform(weight, start, size_name)
+    if start.kind == "normal":
+        mean, stddev = start.args
+        return Code(f"Normal({stddev!r})" if mean == 0 else f"Normal({stddev!r}, {mean!r})", ("Normal",))
+    if start.kind == "truncated_normal":
+        mean, stddev = start.args
+        call = f"TruncatedNormal({stddev!r})" if mean == 0 else f"TruncatedNormal({stddev!r}, {mean!r})"
+        return Code(call, ("TruncatedNormal",))
+    return None  # an array of values: the checkpoint carries it
+
+
+def _uniform(weight: Weight, start: Initializer, size_name: str | None) -> Value:
+    low, high = start.args
+    if low != -high:
+        return None
+    if math.isclose(high, math.sqrt(6 / _fans(weight.shape)), rel_tol=_TOLERANCE):
+        if len(weight.shape) >= 2:
+            return Code("XavierUniform()", ("XavierUniform",))
+        if size_name:  # glorot_uniform of a vector, TensorFlow's default for biases: fan in = fan out = size
+            return Code(f"Uniform(math.sqrt(3 / {{{size_name}}}))", ("Uniform", "math"))
+    return Code(f"Uniform({high!r})", ("Uniform",))
+
+
+def _fans(shape: tuple[int, ...]) -> float:
+    """Fan in plus fan out as MindSpore counts them, (out, in, *kernel); of a vector, twice its size."""
+    if len(shape) < 2:
+        return 2.0 * math.prod(shape)
+    return float((shape[0] + shape[1]) * math.prod(shape[2:]))

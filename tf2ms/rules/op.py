@@ -1,0 +1,233 @@
+"""What a rule sees of its node: attributes, inputs, weights and axes, in the layout that was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tf2ms.graph import Graph, Node, Shape, Tensor
+from tf2ms.graph.types import VARIABLE_OPS
+from tf2ms.layout import Layout, channels_first_perm
+from tf2ms.rules.types import Layer, Value, Weight
+from tf2ms.split import Variable, short_float
+
+
+class NoForm(Exception):
+    """Raised by a rule for a node that it cannot express; the message says why. Collected, never shown alone."""
+
+
+@dataclass(frozen=True)
+class Expression:
+    """What a rule returns: a form over operands, or a layer called on them."""
+
+    form: str
+    operands: tuple[Tensor | Weight | str, ...]
+    layer: Layer | None = None
+
+
+class Cell:
+    """A layer to be made: `Cell("nn.ReLU")(x)`. Keyword arguments that are Weights become its parameters.
+
+    Arguments equal to MindSpore's default, given in `defaults`, are not written.
+    """
+
+    def __init__(self, cls: str, *arguments: tuple[str, Value], helper: bool = False, **keywords: Any):
+        self._cls, self._helper = cls, helper
+        self._weights = tuple((name, value) for name, value in keywords.items() if isinstance(value, Weight))
+        named = tuple((name, value) for name, value in keywords.items() if not isinstance(value, Weight))
+        self._arguments, self._positional = (*arguments, *named), len(arguments)
+
+    def __call__(self, *operands: Tensor | Weight | str, defaults: Mapping[str, Value] | None = None) -> Expression:
+        known = dict(defaults or {})
+        written = tuple(
+            (name, value)
+            for index, (name, value) in enumerate(self._arguments)
+            if index < self._positional or name not in known or known[name] != value
+        )
+        layer = Layer(self._cls, written, self._weights, self._positional, tuple(known.items()), self._helper)
+        places = ", ".join(f"{{{i}}}" for i in range(len(operands)))
+        return Expression(f"{{layer}}({places})", operands, layer)
+
+
+class Op:
+    """One node as its rule sees it."""
+
+    def __init__(self, node: Node, layout: Layout, variables: Mapping[str, Variable]):
+        self.node = node
+        self._layout = layout
+        self._variables = variables
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that the node is in."""
+        return self._layout.graph
+
+    def __getitem__(self, name: str) -> Any:
+        return self.node.attr(name)
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        """An attribute, with TensorFlow's default for writers that leave defaults out; floats in shortest form."""
+        value = self.node.attr(name, default)
+        return short_float(value) if isinstance(value, float) else value
+
+    def __len__(self) -> int:
+        return len(self.node.inputs)
+
+    # -- operands ------------------------------------------------------------------------------------------------
+
+    def input(self, index: int) -> Tensor | Weight | str:
+        """The operand: a tensor, a number written out, or a weight in the order of the node's output."""
+        tensor = self.node.inputs[index]
+        constant = self.constant(index)
+        if constant is None and self.graph[tensor.node].op not in VARIABLE_OPS:
+            return tensor
+        if constant is not None and constant.ndim == 0 and constant.dtype.kind in "fiub":
+            return _number(constant)
+        return self._operand_weight(index)
+
+    def inputs(self) -> tuple[Tensor | Weight | str, ...]:
+        """Every operand."""
+        return tuple(self.input(index) for index in range(len(self)))
+
+    def constant(self, index: int) -> np.ndarray | None:
+        """The input's value if it is known before the network runs."""
+        return self.graph.constant(self.node.inputs[index])
+
+    def required_constant(self, index: int, what: str) -> np.ndarray:
+        """Like `constant`; a computed one has no form."""
+        value = self.constant(index)
+        if value is None:
+            raise NoForm(f"{what} is computed while the graph runs")
+        return value
+
+    def weight(self, index: int, perm: Sequence[int] | None = None, reshape: Sequence[int] | None = None) -> Weight:
+        """The variable or constant behind an input, transposed by `perm`, then reshaped."""
+        shape = self._weight_shape(index)
+        if shape is None:
+            raise NoForm(f"input {index} is computed while the graph runs, not a variable or constant")
+        axes = tuple(perm) if perm is not None else tuple(range(len(shape)))
+        moved = tuple(shape[axis] for axis in axes)
+        return self._weight(index, shape, axes, tuple(reshape) if reshape is not None else moved)
+
+    def is_weight(self, index: int) -> bool:
+        """Whether the input is a variable or known before the network runs."""
+        return self._weight_shape(index) is not None
+
+    def _weight_shape(self, index: int) -> tuple[int, ...] | None:
+        constant = self.constant(index)
+        return self.graph[self.node.inputs[index].node].weight_shape() if constant is None else constant.shape
+
+    def _weight(self, index: int, grouped: tuple[int, ...], perm: tuple[int, ...], shape: tuple[int, ...]) -> Weight:
+        name = self.node.inputs[index].node
+        source_shape = self._weight_shape(index) or ()
+        value = self.constant(index)
+        if value is not None:
+            return Weight(name, source_shape, grouped, perm, shape, value.dtype.name, False, None, value)
+        held = self._variables[name]
+        return Weight(held.name, source_shape, grouped, perm, shape, held.dtype, held.trainable, held.initializer)
+
+    def dense_kernel(self, index: int) -> Weight:
+        """The [in, out] matrix of a dense layer as (out, in), its rows following a flattened input's order."""
+        shape = self._weight_shape(index)
+        if shape is None or len(shape) != 2:
+            raise NoForm("the matrix is computed while the graph runs")
+        if self.node.attr("transpose_b"):
+            shape = shape[::-1]
+        features = self._layout.flattened.get(self.node.inputs[0])
+        if features is None or not self.is_channels_first(self.node.inputs[0]):
+            return self.weight(index, None if self.node.attr("transpose_b") else (1, 0))
+        if self.node.attr("transpose_b"):
+            axes = (0, len(features), *range(1, len(features)))
+            return self._weight(index, (shape[1], *features), axes, shape[::-1])
+        axes = (len(features), len(features) - 1, *range(len(features) - 1))
+        return self._weight(index, (*features, shape[1]), axes, shape[::-1])
+
+    def _operand_weight(self, index: int) -> Weight:
+        """A weight that broadcasts against tensors of the node's order: axes moved, or (channels, 1, 1) made."""
+        output = Tensor(self.node.name)
+        shape, rank = self._weight_shape(index) or (), len(self.node.shape() or ())
+        if not self.is_channels_first(output) or rank < 3:
+            features = self._layout.flattened.get(output)
+            if self.is_channels_first(output) and features is not None and shape and shape[-1] != 1:
+                perm = (len(features) - 1, *range(len(features) - 1))
+                return self._weight(index, features, perm, shape)
+            return self.weight(index)
+        padded = (1,) * (rank - len(shape)) + shape
+        perm = channels_first_perm(rank)
+        moved = tuple(padded[axis] for axis in perm)
+        kept = moved[next((i for i, size in enumerate(moved) if size != 1), rank - 1) :]
+        return self._weight(index, padded, perm, kept)
+
+    # -- shapes and axes -----------------------------------------------------------------------------------------
+
+    def shape(self, index: int = 0) -> Shape:
+        """Static shape of an input, in TensorFlow's order."""
+        return self.graph.shape(self.node.inputs[index])
+
+    def output_shape(self) -> Shape:
+        """Static shape of the first output, in TensorFlow's order."""
+        return self.node.shape()
+
+    def rank(self, index: int = 0) -> int:
+        """Rank of an input."""
+        shape = self.shape(index)
+        if shape is None:
+            raise NoForm(f"the rank of input {index} is unknown; give its shape with --shape")
+        return len(shape)
+
+    def is_channels_first(self, tensor: Tensor) -> bool:
+        """Whether the layout stage moved the tensor's channels to the front."""
+        return tensor in self._layout.channels_first
+
+    def axis(self, axis: int, index: int = 0) -> int:
+        """An axis of TensorFlow's tensor, where it is in MindSpore's."""
+        rank = self.rank(index)
+        axis = int(axis) % rank if rank else 0
+        if not self.is_channels_first(self.node.inputs[index]) or rank < 3:
+            return axis
+        return channels_first_perm(rank).index(axis)
+
+    def spatial(self, name: str, default: Sequence[int] = (1, 1, 1, 1)) -> tuple[int, ...]:
+        """The height and width (and depth) of a per-axis attribute such as `strides`.
+
+        Raises: NoForm where the batch or channel entry is not 1.
+        """
+        values = tuple(self.node.attr(name) or default)
+        channels_first = str(self.node.attr("data_format", "NHWC")).startswith("NC")
+        inner, outer = (values[2:], values[:2]) if channels_first else (values[1:-1], (values[0], values[-1]))
+        if set(outer) != {1}:
+            raise NoForm(f"{name} over batch or channels")
+        return inner
+
+    def pad_mode(self) -> str:
+        """MindSpore's name of the padding; both frameworks put the odd pixel of SAME at the bottom and right."""
+        padding = self.attr("padding")
+        if padding not in ("SAME", "VALID"):
+            raise NoForm(f"padding {padding}")
+        return str(padding).lower()
+
+    # -- results -------------------------------------------------------------------------------------------------
+
+    def form(self, form: str, *operands: Tensor | Weight | str) -> Expression:
+        """An expression over the operands, all inputs by default."""
+        return Expression(form, operands or self.inputs())
+
+
+def scalar_if_square(values: Sequence[int]) -> Value:
+    """3 for (3, 3): as a person writes a kernel size."""
+    values = tuple(int(value) for value in values)
+    return values[0] if len(set(values)) == 1 else values
+
+
+def _number(constant: np.ndarray) -> str:
+    """A scalar constant as a literal: 0.3, 150, 1e-05; whole floats without the point."""
+    value = constant.item()
+    if isinstance(value, bool) or not isinstance(value, float):
+        return repr(value)
+    if value != value or value in (float("inf"), float("-inf")):
+        return f'float("{value}")'
+    value = short_float(constant) if constant.dtype == np.float32 else value
+    return str(int(value)) if value.is_integer() and abs(value) < 1e6 else repr(value)

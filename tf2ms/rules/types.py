@@ -1,0 +1,111 @@
+"""What a rule gives: MindSpore expressions over tensors, layers with their weights, and the program they make up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tf2ms.errors import Unsupported
+from tf2ms.graph import Tensor
+from tf2ms.layout import Layout, channels_first_perm
+from tf2ms.split import Initializer, Roles
+
+
+@dataclass(frozen=True)
+class Code:
+    """A Python expression written out as it stands, such as an initializer; `imports` are the names it needs."""
+
+    text: str
+    imports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """A variable or constant as MindSpore holds it: reshaped to `grouped`, transposed by `perm`, reshaped to `shape`.
+
+    `variable` is its name in TensorFlow (that of the constant's node in a frozen graph, whose `value` is known).
+    """
+
+    variable: str
+    source_shape: tuple[int, ...]
+    grouped: tuple[int, ...]
+    perm: tuple[int, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    trainable: bool
+    initializer: Initializer | None
+    value: np.ndarray | None = None
+
+    def convert(self, value: np.ndarray) -> np.ndarray:
+        """TensorFlow's array in MindSpore's layout."""
+        return np.ascontiguousarray(value.reshape(self.grouped).transpose(self.perm).reshape(self.shape))
+
+    def restore(self, value: np.ndarray) -> np.ndarray:
+        """MindSpore's array in TensorFlow's layout."""
+        between = tuple(self.grouped[axis] for axis in self.perm)
+        return np.ascontiguousarray(value.reshape(between).transpose(np.argsort(self.perm)).reshape(self.source_shape))
+
+
+Value = int | float | bool | str | None | tuple[Any, ...] | Code
+"""An argument in the generated code."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A cell made in `__init__`: its class, arguments in order, and weights under MindSpore's names.
+
+    `positional` arguments are written without their names. `helper` marks a class that the generated file brings
+    itself, from `templates/helpers`.
+    """
+
+    cls: str
+    arguments: tuple[tuple[str, Value], ...]
+    weights: tuple[tuple[str, Weight], ...] = ()
+    positional: int = 0
+    defaults: tuple[tuple[str, Value], ...] = ()
+    helper: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one TensorFlow node became: `outputs = form(inputs)`, or a call of `layer`.
+
+    `form` is a Python expression with `{0}`, `{1}` … for the inputs and `{name}` for a weight in `weights`.
+    `label` is the path of names that the user knows the node by; `origins` are the TensorFlow nodes it covers.
+    """
+
+    outputs: tuple[Tensor, ...]
+    form: str
+    inputs: tuple[Tensor, ...]
+    layer: Layer | None
+    label: tuple[str, ...]
+    origins: tuple[str, ...]
+    op: str
+    weights: tuple[tuple[str, Weight], ...] = ()
+
+
+@dataclass(frozen=True)
+class Program:
+    """The network or the loss as a list of steps, each after the steps that it reads."""
+
+    steps: tuple[Step, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The whole conversion in MindSpore terms, not yet ordered into classes."""
+
+    roles: Roles
+    layout: Layout
+    network: Program
+    loss: Program | None
+    unsupported: tuple[Unsupported, ...] = ()
+
+    def perm(self, tensor: Tensor) -> tuple[int, ...] | None:
+        """The transposition from TensorFlow's layout to MindSpore's; None where they are the same."""
+        rank = len(self.layout.graph.shape(tensor) or ())
+        return channels_first_perm(rank) if tensor in self.layout.channels_first and rank >= 3 else None
