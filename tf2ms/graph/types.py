@@ -66,6 +66,10 @@ class Node:
         shape = self.attr("shape") if self.op in VARIABLE_OPS else None
         return None if shape is None or None in shape else tuple(shape)
 
+    def is_weight(self) -> bool:
+        """Whether the node is a variable or a constant."""
+        return self.op in VARIABLE_OPS or self.op in CONSTANT_OPS
+
     @property
     def scope(self) -> str:
         """The name scope that holds the node, `conv1` for `conv1/Conv2D`; empty at the top."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import networkx as nx
+from networkx.utils.union_find import UnionFind
 
 from tf2ms.errors import GraphError
 from tf2ms.graph import Graph, Node, Tensor
@@ -77,7 +78,7 @@ def _need(node: Node, graph: Graph, rule_of: Callable[[str], LayoutRule], keep_n
     if node.op in PLACEHOLDER_OPS:
         free = not keep_nhwc and len(node.shape() or ()) >= 3
         return Need() if free else Need(original=(("out", 0),))
-    if node.weight_shape() is not None:
+    if node.is_weight():
         return Need()
     return rule_of(node.op)(node, graph)
 
@@ -90,7 +91,7 @@ def _groups(
     graph: Graph, needs: Mapping[str, Need], fixed: tuple[Tensor, ...]
 ) -> tuple[dict[tuple[str, str, int], object], dict[object, bool]]:
     """(the vertex of each port, what pinned vertices want: True for channels-first)."""
-    union: nx.utils.UnionFind = nx.utils.UnionFind()
+    union = UnionFind()
     pins: list[tuple[tuple[str, str, int], bool]] = [(_out(tensor), False) for tensor in fixed]
     for node in graph:
         for index in range(max(1, len(node.shapes))):

@@ -51,8 +51,8 @@ def channels_last_perm(rank: int) -> tuple[int, ...]:
 
 def ports(node: Node, graph: Graph) -> tuple[Port, ...]:
     """The ports that carry data (constants and variables follow their reader), outputs last."""
-    data = [("in", i) for i, tensor in enumerate(node.inputs) if graph[tensor.node].weight_shape() is None]
-    return (*data, *(("out", i) for i in range(max(1, len(node.shapes)))))  # type: ignore[return-value]
+    data: list[Port] = [("in", i) for i, tensor in enumerate(node.inputs) if not graph[tensor.node].is_weight()]
+    return (*data, *(("out", i) for i in range(max(1, len(node.shapes)))))
 
 
 def channels_of(input: int = 0, output: int = 0) -> LayoutRule:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tf2ms.errors import Unsupported, UnsupportedOpError
 from tf2ms.graph import Node, Tensor
-from tf2ms.graph.types import PLACEHOLDER_OPS, VARIABLE_OPS
+from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.layout import Layout
 from tf2ms.lower.label import label
 from tf2ms.rules.op import Expression, NoForm, Op
@@ -38,6 +38,7 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
         network = Program(steps, fed, (*roles.outputs, *extra))
         loss = Program(body, inputs, (roles.loss,))
         lowering.check_loss_weights(body)
+        lowering.check_shared(steps)
     if lowering.unsupported and not allow_unsupported:
         raise UnsupportedOpError(lowering.unsupported_items())
     return Lowered(roles, layout, network, loss, lowering.unsupported_items())
@@ -95,7 +96,7 @@ class _Lowering:
         return Step(outputs, form, tensors, expression.layer, label(node), node.origins, node.op, tuple(names))
 
     def _expression(self, node: Node, op: Op) -> Expression:
-        if node.weight_shape() is not None or node.op in VARIABLE_OPS:
+        if node.is_weight():
             return Expression("{0}", (Op(_reader(node), self._layout, self._variables).input(0),))
         rule = find_rule(node.op)
         if rule is None:
@@ -108,7 +109,7 @@ class _Lowering:
 
     def _refuse(self, node: Node, reason: str) -> Expression:
         self.unsupported.setdefault((node.op, reason), []).append(node.name)
-        data = [tensor for tensor in node.inputs if self._layout.graph[tensor.node].weight_shape() is None]
+        data = [tensor for tensor in node.inputs if not self._layout.graph[tensor.node].is_weight()]
         places = ", ".join(f"{{{index}}}" for index in range(len(data)))
         return Expression(f"unsupported({node.op!r}, {places})", tuple(data))
 
@@ -119,6 +120,19 @@ class _Lowering:
             if any(weight.value is None for _, weight in weights):
                 reason = "reads a variable inside the loss (regularisation), which is not recovered yet"
                 self.unsupported.setdefault((step.op, reason), []).append(step.origins[0])
+
+    def check_shared(self, steps: Iterable[Step]) -> None:
+        """A variable that several layers read would be trained apart: name each place."""
+        readers: dict[str, list[Step]] = {}
+        for step in steps:
+            for _, weight in (*step.weights, *(step.layer.weights if step.layer else ())):
+                if weight.trainable:
+                    readers.setdefault(weight.variable, []).append(step)
+        for variable, users in readers.items():
+            if len(users) > 1:
+                reason = f"shares the trained variable '{variable}' with another layer, which is not recovered yet"
+                for step in users:
+                    self.unsupported.setdefault((step.op, reason), []).append(step.origins[0])
 
     def unsupported_items(self) -> tuple[Unsupported, ...]:
         """What was refused, by op type."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from tf2ms.graph import Graph, Node, Tensor
-from tf2ms.graph.types import CONSTANT_OPS, VARIABLE_OPS
 
 Rewrite = Callable[["View", Node], Node | None]
 _REWRITES: list[tuple[frozenset[str], Rewrite]] = []
@@ -49,7 +48,7 @@ class View:
 
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether the tensor is a variable or a constant."""
-        return self.nodes[tensor.node].op in VARIABLE_OPS | CONSTANT_OPS
+        return self.nodes[tensor.node].is_weight()
 
     def constant(self, tensor: Tensor):  # type: ignore[no-untyped-def]  # numpy array or None
         """The tensor's value if it is known."""

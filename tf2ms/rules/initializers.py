@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from tf2ms.rules.types import Code, Value, Weight
 from tf2ms.split import Initializer
@@ -10,20 +11,19 @@ from tf2ms.split import Initializer
 _TOLERANCE = 1e-5
 
 
-def weight_init(weight: Weight) -> dict[str, Value]:
-    """The `weight_init` argument of a layer; nothing where the graph does not say."""
-    code = initializer_code(weight)
-    return {"weight_init": code} if code is not None else {}
-
-
-def bias_init(bias: Weight, size_name: str) -> dict[str, Value]:
-    """The `bias_init` argument; `size_name` is what the layer calls the vector's length."""
-    code = initializer_code(bias, size_name)
-    return {"bias_init": code} if code is not None else {}
+def initial_values(weight: Weight, bias: Weight | None) -> dict[str, Any]:
+    """The `weight_init` and `bias_init` arguments of a layer; what the graph does not say is left out."""
+    codes = {"weight_init": initializer_code(weight)}
+    if bias is not None:
+        codes["bias_init"] = initializer_code(bias, "out_channels")
+    return {name: code for name, code in codes.items() if code is not None}
 
 
 def initializer_code(weight: Weight, size_name: str | None = None) -> Value:
-    """The initializer as code, e.g. `XavierUniform()`; None where the graph does not say."""
+    """The initializer as code, e.g. `XavierUniform()`; None where the graph does not say.
+
+    `size_name` is what the layer calls the length of a vector, for initializers that depend on it.
+    """
     start = weight.initializer
     if start is None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tf2ms.graph import Graph, Node
 from tf2ms.layout import Need, any_order, channels_of, keeps_order
-from tf2ms.rules.initializers import bias_init, weight_init
+from tf2ms.rules.initializers import initial_values
 from tf2ms.rules.op import Cell, Expression, NoForm, Op, scalar_if_square
 from tf2ms.rules.registry import elementwise, rule
 from tf2ms.rules.types import Value, Weight
@@ -26,8 +26,8 @@ def _convolution(op: Op, kernel: Weight, in_channels: int, group: int) -> Expres
         group=group,
         has_bias=bias is not None,
         weight=kernel,
-        **weight_init(kernel),
-        **(bias_init(bias, "out_channels") if bias is not None else {}),
+        bias=bias,
+        **initial_values(kernel, bias),
     )
     return cell(op.input(0), defaults=_CONV_DEFAULTS)
 
@@ -36,7 +36,8 @@ def _convolution(op: Op, kernel: Weight, in_channels: int, group: int) -> Expres
 def conv2d(op: Op) -> Expression:
     """tf.nn.conv2d. SAME pads bottom and right in both frameworks. HWIO -> OIHW."""
     kernel = op.weight(1, perm=(3, 2, 0, 1))
-    channels = op.shape(0)[1 if op.attr("data_format", "NHWC") == "NCHW" else -1] if op.shape(0) else None
+    shape = op.shape(0)
+    channels = shape[1 if op.attr("data_format", "NHWC") == "NCHW" else -1] if shape else None
     group = channels // kernel.shape[1] if channels else op.attr("groups", 1)
     return _convolution(op, kernel, kernel.shape[1] * group, group)
 
@@ -60,8 +61,8 @@ def _matmul_layout(node: Node, graph: Graph) -> Need:
 def matmul(op: Op) -> Expression:
     """tf.linalg.matmul of matrices; with a variable or constant on the right a dense layer, (in, out) -> (out, in)."""
     if not op.is_weight(1) or op.attr("transpose_a"):
-        operands = ["{%d}.T" % i if op.attr(f"transpose_{side}") else "{%d}" % i for i, side in enumerate("ab")]
-        return op.form(f"ops.matmul({', '.join(operands)})")
+        left, right = (".T" if op.attr(f"transpose_{side}") else "" for side in "ab")
+        return op.form(f"ops.matmul({{0}}{left}, {{1}}{right})")
     kernel = op.dense_kernel(1)
     bias = op.weight(2) if len(op) == 3 else None
     cell = Cell(
@@ -71,8 +72,8 @@ def matmul(op: Op) -> Expression:
         has_bias=bias is not None,
         activation=op.attr("activation"),
         weight=kernel,
-        **weight_init(kernel),
-        **(bias_init(bias, "out_channels") if bias is not None else {}),
+        bias=bias,
+        **initial_values(kernel, bias),
     )
     return cell(op.input(0), defaults={"has_bias": True, "activation": None})
 

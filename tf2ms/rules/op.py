@@ -29,18 +29,20 @@ class Expression:
 
 
 class Cell:
-    """A layer to be made: `Cell("nn.ReLU")(x)`. Keyword arguments that are Weights become its parameters.
-
-    Arguments equal to MindSpore's default, given in `defaults`, are not written.
-    """
+    """A layer to be made: `Cell("nn.ReLU")(x)`. Keyword arguments that are Weights become its parameters."""
 
     def __init__(self, cls: str, *arguments: tuple[str, Value], helper: bool = False, **keywords: Any):
         self._cls, self._helper = cls, helper
         self._weights = tuple((name, value) for name, value in keywords.items() if isinstance(value, Weight))
-        named = tuple((name, value) for name, value in keywords.items() if not isinstance(value, Weight))
+        named = tuple(
+            (name, value)
+            for name, value in keywords.items()
+            if not isinstance(value, Weight) and (name != "bias" or value is not None)
+        )
         self._arguments, self._positional = (*arguments, *named), len(arguments)
 
     def __call__(self, *operands: Tensor | Weight | str, defaults: Mapping[str, Value] | None = None) -> Expression:
+        """The layer called on `operands`. Arguments equal to MindSpore's own `defaults` are not written."""
         known = dict(defaults or {})
         written = tuple(
             (name, value)

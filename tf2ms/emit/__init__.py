@@ -1,0 +1,252 @@
+"""Structure -> Module: the generated file's text and the map back to TensorFlow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tf2ms.emit.body import statements
+from tf2ms.emit.expression import layer_text, value_text
+from tf2ms.emit.format import format_python
+from tf2ms.emit.mapping import make_map
+from tf2ms.emit.types import Module
+from tf2ms.rules.initializers import initializer_code
+from tf2ms.rules.optimizer import OPTIMIZERS
+from tf2ms.rules.types import Code, Layer, Step, Weight
+from tf2ms.split import Optimizer
+from tf2ms.structure.types import Block, Function, Structure, is_literal, parameters_of, weight_attribute
+
+__all__ = ["Module", "emit"]
+
+_DEFAULT_BATCH = 8
+"""Batch size of the generated script where the graph leaves it free."""
+
+_FREE_SIZES = {4: 64}
+"""What synthetic data takes for a dimension that the graph leaves free, by rank; 16 elsewhere."""
+
+
+def emit(structure: Structure, stem: str) -> Module:
+    """Writes the module. `stem` is the file's name without `_ms.py`; the same structure gives the same bytes."""
+    roles, network, names = structure.lowered.roles, structure.network, structure.inputs
+    cells, shared = _share_initializers([*structure.blocks, network, *([structure.loss] if structure.loss else [])])
+    codes = [*_codes(cells), *(item.code for item in shared)]
+    imports = {name for code in codes for name in code.imports}
+    if _parameters(cells):
+        imports |= {"Parameter", "initializer"}
+    returned = [network.names[tensor] for tensor in network.program.outputs]
+    loss_inputs = [structure.loss.names[tensor] for tensor in structure.loss.program.inputs] if structure.loss else []
+    text = (
+        _environment()
+        .get_template("module.py.j2")
+        .render(
+            title=f"{network.name} and its training in MindSpore."
+            if structure.loss
+            else f"{network.name} in MindSpore.",
+            file=f"{stem}_ms.py",
+            stem=stem,
+            name=network.name,
+            trains=structure.loss is not None,
+            imports=imports,
+            initializers=sorted(imports - {"math", "Parameter"}),
+            samples=_samples(structure),
+            outputs=returned,
+            helpers=[_helper(name) for name in _helpers(cells)],
+            shared=shared,
+            functions=[_function(function) for function in structure.functions],
+            classes=[_cell(block) for block in cells],
+            unsupported=structure.lowered.unsupported,
+            batch=[names[item.tensor] for item in (*roles.fed("backbone"), *roles.fed("loss"))],
+            network_inputs=[names[tensor] for tensor in network.program.inputs],
+            loss_inputs=loss_inputs[len(returned) :],
+            optimizer=_optimizer(roles.optimizer) if roles.optimizer else None,
+            frozen=_frozen(structure),
+            batch_size=_batch_size(structure),
+        )
+    )
+    code = format_python(text)
+    return Module(code, make_map(structure, code, stem), dict(parameters_of(network)))
+
+
+# -- templates -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _environment() -> Environment:
+    here = Path(__file__).resolve().parent.parent
+    shipped = here / "templates"  # inside the built package; beside it in a checkout
+    loader = FileSystemLoader(shipped if shipped.is_dir() else here.parent / "templates")
+    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+
+
+def _helper(cls: str) -> str:
+    return _environment().get_template(f"helpers/{cls.lower()}.py").render()
+
+
+# -- classes and functions -------------------------------------------------------------------------------------------
+
+
+def _cell(block: Block) -> dict[str, Any]:
+    """What the template needs of a class."""
+    optional = [f"{name}={value_text(block.defaults[name], {})}" for name in block.parameters if name in block.defaults]
+    return {
+        "name": block.name,
+        "doc": block.doc,
+        "parameters": [name for name in block.parameters if name not in block.defaults] + optional,
+        "members": list(_members(block)),
+        "inputs": [block.names[tensor] for tensor in block.program.inputs],
+        "body": statements(block.program, block.names, block.attributes),
+    }
+
+
+def _members(block: Block) -> Iterator[str]:
+    """The lines of `__init__` that make the layers and parameters."""
+    for step, attribute in zip(block.program.steps, block.attributes, strict=True):
+        if step.layer is not None:
+            yield f"self.{attribute} = {layer_text(step.layer)}"
+        for name, weight in step.weights:
+            yield f"self.{weight_attribute(attribute, name)} = {_weight_text(weight)}"
+
+
+def _weight_text(weight: Weight) -> str:
+    if is_literal(weight) and weight.value is not None:
+        return f"ms.Tensor({weight.convert(weight.value).tolist()}, ms.{weight.dtype})"
+    code = initializer_code(weight)
+    start = value_text(code if code is not None else "zeros", {})
+    grad = "" if weight.trainable else ", requires_grad=False"
+    return f"Parameter(initializer({start}, {weight.shape}, ms.{weight.dtype}){grad})"
+
+
+def _function(function: Function) -> dict[str, Any]:
+    attributes = ("",) * len(function.program.steps)
+    return {
+        "name": function.name,
+        "doc": function.doc,
+        "inputs": [function.names[tensor] for tensor in function.program.inputs],
+        "body": statements(function.program, function.names, attributes, prefix=""),
+    }
+
+
+def _layers(cells: Iterable[Block]) -> Iterator[Layer]:
+    return (step.layer for cell in cells for step in cell.program.steps if step.layer is not None)
+
+
+def _helpers(cells: Iterable[Block]) -> list[str]:
+    return sorted({layer.cls for layer in _layers(cells) if layer.helper})
+
+
+def _parameters(cells: Iterable[Block]) -> list[Weight]:
+    weights = (weight for cell in cells for step in cell.program.steps for _, weight in step.weights)
+    return [weight for weight in weights if not is_literal(weight)]
+
+
+def _codes(cells: Iterable[Block]) -> Iterator[Code]:
+    """Every piece of code among the arguments, and the initializers of bare parameters."""
+    for layer in _layers(cells):
+        yield from (value for _, value in layer.arguments if isinstance(value, Code))
+    yield from (code for code in map(initializer_code, _parameters(cells)) if isinstance(code, Code))
+
+
+# -- initializers ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """A function for initializers that several layers write alike and that depend on the layer's size."""
+
+    name: str
+    argument: str
+    weight: str
+    bias: str
+    code: Code
+
+
+def _share_initializers(cells: list[Block]) -> tuple[list[Block], list[_Shared]]:
+    """Layers whose weight and bias initializers recur get them from one function, `**glorot_uniform(size)`."""
+    pairs = Counter(pair for layer in _layers(cells) if (pair := _pair(layer)) is not None)
+    shared = {
+        pair: _Shared(
+            _shared_name(pair, number),
+            "size",
+            pair[0].text,
+            pair[1].text.format(out_channels="size"),
+            Code("", pair[0].imports + pair[1].imports),
+        )
+        for number, pair in enumerate(pair for pair, count in pairs.items() if count > 1)
+    }
+
+    def rewritten(step: Step) -> Step:
+        pair = _pair(step.layer) if step.layer is not None else None
+        if pair not in shared or step.layer is None:
+            return step
+        kept = tuple((name, value) for name, value in step.layer.arguments if name not in ("weight_init", "bias_init"))
+        call = ("**", Code(f"{shared[pair].name}({{out_channels}})"))
+        return replace(step, layer=replace(step.layer, arguments=(*kept, call)))
+
+    def with_steps(cell: Block) -> Block:
+        return replace(cell, program=replace(cell.program, steps=tuple(map(rewritten, cell.program.steps))))
+
+    return [with_steps(cell) for cell in cells], list(shared.values())
+
+
+def _pair(layer: Layer) -> tuple[Code, Code] | None:
+    arguments = dict(layer.arguments)
+    weight, bias = arguments.get("weight_init"), arguments.get("bias_init")
+    if isinstance(weight, Code) and isinstance(bias, Code) and "{out_channels}" in bias.text:
+        return weight, bias
+    return None
+
+
+def _shared_name(pair: tuple[Code, Code], number: int) -> str:
+    name = "glorot_uniform" if pair[0].text == "XavierUniform()" else "initial_values"
+    return name if number == 0 else f"{name}_{number + 1}"
+
+
+# -- training --------------------------------------------------------------------------------------------------------
+
+
+def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
+    rule = OPTIMIZERS[optimizer.op]
+    values = {rule.hyperparameters[name]: repr(value) for name, value in optimizer.hyperparameters.items()}
+    values.update({rule.flags[name]: "True" for name, on in optimizer.flags.items() if on})
+    return {
+        "cls": rule.cls,
+        "learning_rate": values.pop("learning_rate"),
+        "arguments": [f"{name}={value}" for name, value in values.items()],
+    }
+
+
+def _frozen(structure: Structure) -> list[str]:
+    """Parameters that the graph's optimizer leaves alone, although MindSpore's layers would train them."""
+    if structure.loss is None:
+        return []
+    statistics = ("moving_mean", "moving_variance")
+    return [
+        name
+        for name, weight in parameters_of(structure.network)
+        if not weight.trainable and name.rpartition(".")[2] not in statistics
+    ]
+
+
+def _batch_size(structure: Structure) -> int:
+    sizes = [item.shape[0] for item in structure.lowered.roles.inputs if item.shape and item.feeds != "nothing"]
+    fixed = [size for size in sizes if size]
+    return fixed[0] if fixed else _DEFAULT_BATCH
+
+
+def _samples(structure: Structure) -> list[dict[str, Any]]:
+    """Name, shape without the batch, in MindSpore's order, and dtype of each input."""
+    lowered = structure.lowered
+    found = []
+    for item in (*lowered.roles.fed("backbone"), *lowered.roles.fed("loss")):
+        shape = tuple(item.shape or ())
+        perm = lowered.perm(item.tensor)
+        moved = tuple(shape[axis] for axis in perm) if perm else shape
+        sizes = tuple(_FREE_SIZES.get(len(shape), 16) if size is None else size for size in moved[1:])
+        found.append({"name": structure.inputs[item.tensor], "shape": sizes, "dtype": item.dtype})
+    return found

@@ -1,0 +1,60 @@
+"""Forms and values as Python expressions, with just the parentheses that Python's own printer gives them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from tf2ms.rules.types import Code, Layer, Value
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+def fill(form: str, operands: Sequence[ast.expr], names: Mapping[str, str]) -> ast.expr:
+    """The form with its numbered places filled by expressions and its named ones by names."""
+    tree = _parse(_PLACE.sub(lambda match: f"_place_{match.group(1)}", form))
+
+    class Filler(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            if not node.id.startswith("_place_"):
+                return node
+            key = node.id.removeprefix("_place_")
+            return operands[int(key)] if key.isdigit() else name(names[key])
+
+    import copy
+
+    return Filler().visit(copy.deepcopy(tree))
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+def name(text: str) -> ast.expr:
+    """A name or dotted name."""
+    first, *rest = text.split(".")
+    expression: ast.expr = ast.Name(first, ast.Load())
+    for attribute in rest:
+        expression = ast.Attribute(expression, attribute, ast.Load())
+    return expression
+
+
+def value_text(value: Value, arguments: Mapping[str, Value]) -> str:
+    """An argument as it is written; `{out_channels}` inside code stands for the layer's own argument."""
+    if isinstance(value, Code):
+        return _PLACE.sub(lambda match: value_text(arguments[match.group(1)], arguments), value.text)
+    return repr(value)
+
+
+def layer_text(layer: Layer) -> str:
+    """The call that makes the layer: `nn.MaxPool2d(kernel_size=3, stride=2, pad_mode="same")`."""
+    arguments = {**dict(layer.defaults), **dict(layer.arguments)}
+    written = []
+    for index, (key, value) in enumerate(layer.arguments):
+        text = value_text(value, arguments)
+        unnamed = index < layer.positional or key == "**"
+        written.append(f"{key if key == '**' else ''}{text}" if unnamed else f"{key}={text}")
+    return f"{layer.cls}({', '.join(written)})"

@@ -1,0 +1,90 @@
+"""The map file: which TensorFlow node became which cell, line and parameter. Its schema is in docs/map.md."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tf2ms.rules.types import Step, Weight
+from tf2ms.structure.types import Block, BlockLayer, Structure, is_literal, parameters_of
+
+FORMAT = 1
+"""Version of the schema."""
+
+
+def make_map(structure: Structure, code: str, stem: str) -> dict[str, Any]:
+    """The map of a generated module, ready for JSON."""
+    lowered, roles = structure.lowered, structure.lowered.roles
+    lines = _attribute_lines(code)
+    batch = (*roles.fed("backbone"), *roles.fed("loss"))
+    optimizer = roles.optimizer
+    return {
+        "format": FORMAT,
+        "file": f"{stem}_ms.py",
+        "network": structure.network.name,
+        "inputs": [
+            {
+                "name": structure.inputs[item.tensor],
+                "tensor": str(item.tensor),
+                "perm": _list(lowered.perm(item.tensor)),
+                "shape": _list(item.shape),
+                "dtype": item.dtype,
+                "feeds": item.feeds,
+            }
+            for item in batch
+        ],
+        "outputs": [
+            {"name": structure.network.names[tensor], "tensor": str(tensor), "perm": _list(lowered.perm(tensor))}
+            for tensor in structure.network.program.outputs
+        ],
+        "loss": str(roles.loss) if roles.loss else None,
+        "optimizer": None
+        if optimizer is None
+        else {"name": optimizer.name, **optimizer.hyperparameters, **optimizer.flags},
+        "parameters": [_parameter(name, weight) for name, weight in parameters_of(structure.network)],
+        "layers": [
+            {"node": step.outputs[0].node, "nodes": list(step.origins), "path": path, "line": lines.get(place)}
+            for path, place, step in _layers(structure.network, structure.network.program.steps)
+        ],
+    }
+
+
+def _list(values: tuple[Any, ...] | None) -> list[Any] | None:
+    return None if values is None else list(values)
+
+
+def _parameter(name: str, weight: Weight) -> dict[str, Any]:
+    """`reshape` is given only where the variable must take another shape before it is transposed."""
+    entry: dict[str, Any] = {
+        "name": name,
+        "variable": weight.variable,
+        "perm": None if weight.perm == tuple(range(len(weight.perm))) else list(weight.perm),
+        "shape": list(weight.shape),
+        "trainable": weight.trainable,
+    }
+    if weight.grouped != weight.source_shape:
+        entry["reshape"] = list(weight.grouped)
+    return entry
+
+
+def _layers(block: Block, steps: tuple[Step, ...], prefix: str = "") -> Iterator[tuple[str, tuple[str, str], Step]]:
+    """(attribute path, (class, attribute) where it is made, step) of every layer."""
+    for step, attribute in zip(steps, block.attributes, strict=True):
+        path = f"{prefix}{attribute}"
+        if isinstance(step.layer, BlockLayer) and step.layer.block is not None:
+            yield from _layers(step.layer.block, step.layer.inner, f"{path}.")
+        elif step.layer is not None or any(not is_literal(weight) for _, weight in step.weights):
+            yield path, (block.name, attribute), step
+
+
+def _attribute_lines(code: str) -> Mapping[tuple[str, str], int]:
+    """The line that makes each attribute, by class and name."""
+    found: dict[tuple[str, str], int] = {}
+    for cell in ast.parse(code).body:
+        if not isinstance(cell, ast.ClassDef):
+            continue
+        for node in ast.walk(cell):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
+                found.setdefault((cell.name, node.targets[0].attr), node.lineno)
+    return found

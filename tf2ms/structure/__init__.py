@@ -1,0 +1,134 @@
+"""Lowered -> Structure: the flat list of steps becomes classes, arguments, functions and names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from tf2ms.graph import Tensor
+from tf2ms.graph.types import PLACEHOLDER_OPS
+from tf2ms.lower.label import is_default_name, label
+from tf2ms.rules.types import Lowered, Program, Step
+from tf2ms.structure.blocks import default_name, distinct, make_block, ordered, replace_groups
+from tf2ms.structure.check import check_equal
+from tf2ms.structure.functions import make_functions
+from tf2ms.structure.groups import Body, Group, families, numbered, regions, scopes, units
+from tf2ms.structure.names import Names, class_name, common_tokens_dropped, identifier
+from tf2ms.structure.types import Block, Function, Structure
+
+__all__ = ["Structure", "structure"]
+
+Finder = Callable[[Body], Iterator[Group]]
+STYLES: Mapping[str, tuple[Finder, ...]] = {"blocks": (units, regions, scopes, numbered), "flat": (units,)}
+
+
+def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
+    """Finds the classes: units first, then regions between fork and join, then what names hold together.
+
+    Args:
+        lowered: the steps.
+        name: the network's class name.
+        style: "blocks" (repeated parts become classes) or "flat" (each layer an attribute named as in TensorFlow).
+
+    Raises: StructureError if the structured program is not the flat one, which is a defect of tf2ms.
+    """
+    class_names = Names(["LRN", class_name(name), f"{class_name(name)}Loss", f"{class_name(name)}WithLoss"])
+    function_names = Names(["main", "parse_args"])
+    blocks: list[Block] = []
+    program = ordered(lowered.network)
+    for finder in STYLES[style]:
+        program = _grouped(program, finder, blocks, class_names)
+    program, functions = make_functions(program, function_names)
+    inputs = _input_names(lowered)
+    network = _network(program, class_name(name), inputs)
+    loss = None
+    loss_functions: list[Function] = []
+    if lowered.loss is not None:
+        body, loss_functions = make_functions(ordered(lowered.loss), function_names)
+        loss = _loss(body, f"{class_name(name)}Loss", inputs, network, lowered)
+        check_equal(lowered.loss, body, {function.name: function for function in loss_functions})
+    check_equal(lowered.network, program, {function.name: function for function in functions})
+    return Structure(lowered, tuple(blocks), (*functions, *loss_functions), network, loss, inputs)
+
+
+def _grouped(program: Program, finder: Finder, blocks: list[Block], class_names: Names) -> Program:
+    """Turns families into classes, the smallest first, until the finder finds no more."""
+    while True:
+        body = Body(program)
+        found = families(finder(body))
+        if not found:
+            return program
+        block, calls = make_block(body, found[0], class_names)
+        blocks.append(block)
+        program = replace_groups(program, found[0], calls)
+
+
+# -- the network and the loss as classes ---------------------------------------------------------------------------
+
+
+def _network(program: Program, name: str, inputs: Mapping[Tensor, str]) -> Block:
+    attributes = _attributes(program.steps)
+    locals_ = {tensor: inputs[tensor] for tensor in program.inputs}
+    locals_.update(_tensor_names(program, attributes))
+    return Block(name, "The network.", (), {}, program, tuple(attributes), locals_)
+
+
+def _attributes(steps: Iterable[Step]) -> list[str]:
+    """The attribute of each step that has a layer or weight, named as in TensorFlow; for the others a local name."""
+    steps = tuple(steps)
+    return distinct(steps, [identifier("_".join(step.label)) if step.label else default_name(step) for step in steps])
+
+
+def _tensor_names(program: Program, attributes: Iterable[str]) -> dict[Tensor, str]:
+    names: dict[Tensor, str] = {}
+    for step, attribute in zip(program.steps, attributes, strict=True):
+        for index, tensor in enumerate(step.outputs):
+            own = "_".join(part for part in tensor.node.split("/")[:1])
+            several = identifier(own) if step.layer is not None else f"{attribute}_{index}"
+            names[tensor] = attribute if len(step.outputs) == 1 else several
+    short = common_tokens_dropped([names[tensor] for tensor in program.outputs if tensor in names])
+    chosen = [tensor for tensor in program.outputs if tensor in names]
+    names.update(zip(chosen, short, strict=True))
+    return names
+
+
+def _loss(program: Program, name: str, inputs: Mapping[Tensor, str], network: Block, lowered: Lowered) -> Block:
+    attributes = _attributes(program.steps)
+    names = {tensor: network.names.get(tensor) or inputs[tensor] for tensor in program.inputs}
+    taken = Names(names.values())
+    for step, attribute in zip(program.steps, attributes, strict=True):
+        for tensor in step.outputs:
+            names[tensor] = taken.take(attribute)
+    return Block(name, "The loss.", (), {}, program, tuple(attributes), names)
+
+
+# -- inputs ----------------------------------------------------------------------------------------------------------
+
+
+def _input_names(lowered: Lowered) -> dict[Tensor, str]:
+    """A name for each input: its own, or where TensorFlow made that up, what it is for."""
+    graph, roles = lowered.layout.graph, lowered.roles
+    names, found = Names(), {}
+    outputs = [identifier("_".join(label(graph[tensor.node])) or "output") for tensor in roles.outputs]
+    for item in (*roles.fed("backbone"), *roles.fed("loss")):
+        node = roles.graph[item.tensor.node]
+        own = label(node)
+        if own and not (len(own) == 1 and node.op in PLACEHOLDER_OPS and is_default_name(own[0], node)):
+            name = identifier("_".join(own))
+        elif item.feeds == "loss":
+            name = _target_name(lowered, item.tensor, outputs)
+        else:
+            channels = (item.shape or (None,))[-1]
+            name = "images" if len(item.shape or ()) == 4 and channels in (1, 3, 4) else "inputs"
+        found[item.tensor] = names.take(name)
+    return found
+
+
+def _target_name(lowered: Lowered, target: Tensor, outputs: list[str]) -> str:
+    """`target`, and the word that only the outputs it is compared with share: target_xyz."""
+    steps = lowered.loss.steps if lowered.loss else ()
+    compared = {tensor for step in steps if target in step.inputs for tensor in step.inputs}
+    words = [set(name.split("_")) for name in outputs]
+    with_it = [word for word, tensor in zip(words, lowered.roles.outputs, strict=True) if tensor in compared]
+    without = [word for word, tensor in zip(words, lowered.roles.outputs, strict=True) if tensor not in compared]
+    own = set.intersection(*with_it) - set.union(set(), *without) if with_it else set()
+    return f"target_{min(own)}" if len(own) == 1 and without else "target"

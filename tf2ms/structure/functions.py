@@ -1,0 +1,114 @@
+"""Formulas that occur more than once, alike to the last number, become functions of the module."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from tf2ms.graph import Tensor
+from tf2ms.rules.types import Program, Step
+from tf2ms.structure.blocks import ordered
+from tf2ms.structure.groups import Body
+from tf2ms.structure.names import Names, identifier
+from tf2ms.structure.types import Function
+
+_MOTIFS: Mapping[tuple[str, ...], tuple[str, str]] = {
+    ("Sub", "Square", "Sum", "Sqrt"): ("distance", "Euclidean distance over all elements."),
+    ("SquaredDifference", "Sum", "Sqrt"): ("distance", "Euclidean distance over all elements."),
+    ("Sub", "Square", "Mean"): ("mean_squared_error", "Mean of the squared differences."),
+    ("SquaredDifference", "Mean"): ("mean_squared_error", "Mean of the squared differences."),
+    ("Sub", "Abs", "Mean"): ("mean_absolute_error", "Mean of the absolute differences."),
+    ("Sigmoid", "Mul"): ("swish", "x * sigmoid(x)."),
+}
+"""Formulas that the field has a name for, by their ops in order."""
+
+_MAX_STEPS = 24
+
+
+def make_functions(program: Program, names: Names) -> tuple[Program, list[Function]]:
+    """The program with its repeated formulas called by name; the formula that saves most comes first.
+
+    A formula is a tree of steps without layers or weights, each read once, that ends in one value. Trees are bounded
+    by `_MAX_STEPS`, so the time is linear in steps.
+    """
+    functions: list[Function] = []
+    while True:
+        body = Body(program)
+        found: dict[Any, list[tuple[list[int], tuple[Tensor, ...]]]] = defaultdict(list)
+        for index, step in enumerate(body.steps):
+            if _is_formula(step) and len(step.outputs) == 1:
+                members, inputs = _tree(body, index)
+                if 2 <= len(members) <= _MAX_STEPS:
+                    found[_key(body, members, inputs)].append((members, inputs))
+        best = max(
+            found.values(), key=lambda trees: ((len(trees) - 1) * len(trees[0][0]), len(trees[0][0])), default=[]
+        )
+        if len(best) < 2 or (len(best) - 1) * len(best[0][0]) < 3:
+            return program, functions
+        function = _function(body, best[0], names)
+        functions.append(function)
+        program = _called(program, function, best)
+
+
+def _is_formula(step: Step) -> bool:
+    return step.layer is None and not step.weights
+
+
+def _tree(body: Body, root: int) -> tuple[list[int], tuple[Tensor, ...]]:
+    """(steps that only `root` needs, inputs first; what they read)."""
+    members: list[int] = []
+    inputs: dict[Tensor, None] = {}
+    stack = [(root, False)]
+    while stack and len(members) + len(stack) < 4 * _MAX_STEPS:
+        index, visited = stack.pop()
+        if visited:
+            members.append(index)
+            continue
+        stack.append((index, True))
+        for tensor in body.steps[index].inputs:
+            source = body.producer.get(tensor)
+            step = body.steps[source] if source is not None else None
+            if step is None or not _is_formula(step) or body.only_reader(source or 0) is None or len(step.outputs) > 1:
+                inputs[tensor] = None
+        for tensor in reversed(body.steps[index].inputs):
+            if tensor not in inputs:
+                stack.append((body.producer[tensor], False))
+    return members, tuple(inputs)
+
+
+def _key(body: Body, members: list[int], inputs: tuple[Tensor, ...]) -> Any:
+    position = {index: place for place, index in enumerate(members)}
+    ports = {tensor: place for place, tensor in enumerate(inputs)}
+    return tuple(
+        (
+            body.steps[index].form,
+            tuple(("in", ports[t]) if t in ports else position[body.producer[t]] for t in body.steps[index].inputs),
+        )
+        for index in members
+    )
+
+
+def _function(body: Body, tree: tuple[list[int], tuple[Tensor, ...]], names: Names) -> Function:
+    members, inputs = tree
+    steps = tuple(body.steps[index] for index in members)
+    ops = tuple(step.op for step in steps)
+    name, doc = _MOTIFS.get(ops, ("_".join(identifier(op) for op in reversed(ops[-3:])), "A formula of the graph."))
+    arguments = ["x"] if len(inputs) == 1 else ["x", "y", "z"][: len(inputs)]
+    if len(inputs) > 3:
+        arguments = [f"x{number}" for number in range(1, len(inputs) + 1)]
+    local = dict(zip(inputs, arguments, strict=True))
+    local.update({tensor: identifier(step.op) for step in steps for tensor in step.outputs})
+    return Function(names.take(name), doc, Program(steps, inputs, steps[-1].outputs), local)
+
+
+def _called(program: Program, function: Function, trees: list[tuple[list[int], tuple[Tensor, ...]]]) -> Program:
+    gone = {index for members, _ in trees for index in members}
+    steps = [step for index, step in enumerate(program.steps) if index not in gone]
+    places = ", ".join(f"{{{index}}}" for index in range(len(function.program.inputs)))
+    for members, inputs in trees:
+        last = program.steps[members[-1]]
+        origins = tuple(name for index in members for name in program.steps[index].origins)
+        form = f"{function.name}({places})"
+        steps.append(Step(last.outputs, form, inputs, None, last.label, origins, function.name))
+    return ordered(Program(tuple(steps), program.inputs, program.outputs))

@@ -1,0 +1,256 @@
+"""Finding what belongs together: units, fork-and-join regions, and what names hold together.
+
+Each finder gives groups of steps; groups of the same canonical form are a family, and a family of two or more becomes
+one class. Structure comes from the graph: regions between a fork and its join do not depend on names, and where names
+group steps (scopes, numbered siblings) the groups must still have the same form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import networkx as nx
+
+from tf2ms.graph import Tensor
+from tf2ms.rules.types import Program, Step, Value
+
+_UNIT_STARTS = {"nn.Conv2d": "Conv", "nn.Dense": "Dense"}
+_UNIT_PARTS = {"nn.BatchNorm2d": "BN", "nn.ReLU": "ReLU", "nn.LeakyReLU": "LeakyReLU"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """A set of steps seen as one: its steps in canonical order, what it reads and what others read of it."""
+
+    steps: tuple[int, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    label: tuple[str, ...]
+    form: tuple[Any, ...]
+
+
+class Body:
+    """A program with the look-ups that grouping needs."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.steps = program.steps
+        self.producer = {tensor: index for index, step in enumerate(program.steps) for tensor in step.outputs}
+
+    @cached_property
+    def readers(self) -> Mapping[Tensor, tuple[int, ...]]:
+        """For each tensor, the steps that read it; -1 stands for being an output of the program."""
+        found: dict[Tensor, list[int]] = defaultdict(list)
+        for index, step in enumerate(self.steps):
+            for tensor in dict.fromkeys(step.inputs):
+                found[tensor].append(index)
+        for tensor in self.program.outputs:
+            found[tensor].append(-1)
+        return {tensor: tuple(users) for tensor, users in found.items()}
+
+    def only_reader(self, index: int) -> int | None:
+        """The one step that reads the one output of step `index`, if so."""
+        users = [user for tensor in self.steps[index].outputs for user in self.readers.get(tensor, ())]
+        return users[0] if len(users) == 1 and users[0] >= 0 else None
+
+    def sources(self, index: int) -> list[int]:
+        """The steps that step `index` reads."""
+        return [self.producer[tensor] for tensor in self.steps[index].inputs if tensor in self.producer]
+
+    def group(self, members: Iterable[int], label: tuple[str, ...]) -> Group | None:
+        """The members as a group in canonical order; None if something outside lies between two of them."""
+        inside = set(members)
+        outputs = [
+            tensor
+            for index in sorted(inside)
+            for tensor in self.steps[index].outputs
+            if any(user not in inside for user in self.readers.get(tensor, ()))
+        ]
+        if not self._is_convex(inside):
+            return None
+        order: dict[int, None] = {}
+        for tensor in outputs:
+            self._visit(self.producer[tensor], inside, order)
+        if len(order) < len(inside):
+            return None
+        position = {index: place for place, index in enumerate(order)}
+        inputs: dict[Tensor, int] = {}
+        form = []
+        for index in order:
+            step = self.steps[index]
+            wiring = tuple(
+                (position[self.producer[tensor]], tensor.index)
+                if self.producer.get(tensor) in inside
+                else ("input", inputs.setdefault(tensor, len(inputs)))
+                for tensor in step.inputs
+            )
+            form.append((step.form, _kind(step), len(step.outputs), wiring))
+        exits = tuple((position[self.producer[tensor]], tensor.index) for tensor in outputs)
+        return Group(tuple(order), tuple(inputs), tuple(outputs), label, (tuple(form), exits))
+
+    def _visit(self, root: int, inside: set[int], order: dict[int, None]) -> None:
+        """Depth first, inputs in order, so that equal groups are walked alike however the rest lies."""
+        stack, opened = [root], set()
+        while stack:
+            index = stack[-1]
+            if index in order:
+                stack.pop()
+                continue
+            pending = [s for s in self.sources(index) if s in inside and s not in order] if index not in opened else []
+            opened.add(index)
+            if pending:
+                stack.extend(reversed(pending))
+            else:
+                order[stack.pop()] = None
+
+    def _is_convex(self, inside: set[int]) -> bool:
+        """Whether no path leaves the group and comes back: else it could not be one call."""
+        tainted: set[int] = set()
+        for index in range(min(inside), max(inside) + 1):
+            reached = any(s in tainted or (s in inside and index not in inside) for s in self.sources(index))
+            if reached and index in inside and any(s in tainted for s in self.sources(index)):
+                return False
+            if reached and index not in inside:
+                tainted.add(index)
+        return True
+
+
+def _kind(step: Step) -> tuple[Any, ...]:
+    """What must be equal for two steps to be the same up to arguments."""
+    if step.layer is None:
+        return ("form", *(name for name, _ in step.weights))
+    return (step.layer.cls, tuple(sorted(arguments_of(step))))
+
+
+def arguments_of(step: Step) -> dict[str, Value]:
+    """All arguments of a step's layer, defaults that are not written included."""
+    return {**dict(step.layer.defaults), **dict(step.layer.arguments)} if step.layer else {}
+
+
+# -- finders -------------------------------------------------------------------------------------------------------
+
+
+def units(body: Body) -> Iterator[Group]:
+    """A layer with weights and the normalisation and activation that follow it alone: ConvReLU, ConvBNReLU …"""
+    for start, step in enumerate(body.steps):
+        if step.layer is None or step.layer.cls not in _UNIT_STARTS:
+            continue
+        members = [start]
+        while (follower := body.only_reader(members[-1])) is not None:
+            layer = body.steps[follower].layer
+            if layer is None or layer.cls not in _UNIT_PARTS:
+                break
+            members.append(follower)
+        if len(members) > 1:
+            group = body.group(members, step.label)
+            if group is not None:
+                yield group
+
+
+def unit_name(steps: Iterable[Step]) -> str | None:
+    """The usual name of a chain of layers: ConvReLU; None if it is no unit."""
+    classes = [step.layer.cls if step.layer else "" for step in steps]
+    known = {**_UNIT_STARTS, **_UNIT_PARTS}
+    if not classes or classes[0] not in _UNIT_STARTS or any(cls not in known for cls in classes):
+        return None
+    return "".join(known[cls] for cls in classes)
+
+
+def regions(body: Body) -> Iterator[Group]:
+    """What lies between a fork and the step that joins its branches again, the join included.
+
+    The fork is the join's immediate dominator; nothing inside may be read outside but the join.
+    """
+    flow = nx.DiGraph()
+    flow.add_node("start")
+    for index in range(len(body.steps)):
+        sources = body.sources(index)
+        outside = len(sources) < len(body.steps[index].inputs) or not sources
+        flow.add_edges_from((source, index) for source in sources)
+        if outside:
+            flow.add_edge("start", index)
+    dominators = nx.immediate_dominators(flow, "start")
+    for join in range(len(body.steps)):
+        if len(set(body.sources(join))) < 2:
+            continue
+        members = _between(body, dominators.get(join), join)
+        if sum(body.steps[index].layer is not None for index in members) < 2:
+            continue
+        inner = (tensor for index in members if index != join for tensor in body.steps[index].outputs)
+        if all(user in members for tensor in inner for user in body.readers.get(tensor, ())):
+            group = body.group(members, _majority([body.steps[index].label for index in members]))
+            if group is not None and len(group.inputs) == 1:
+                yield group
+
+
+def _between(body: Body, fork: Any, join: int) -> set[int]:
+    members, stack = set(), [join]
+    while stack:
+        index = stack.pop()
+        if index not in members and index != fork:
+            members.add(index)
+            stack.extend(body.sources(index))
+    return members
+
+
+def _majority(labels: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """The scope or the numbered prefix that most of the labels share: ("icp3",) for icp3_out0, icp3_pool …"""
+    labels = [label for label in labels if label]
+    prefixes = Counter(prefix for label in labels for prefix in {numbered_prefix(label), label[:-1]} if prefix)
+    if not prefixes:
+        return ()
+    best = max(prefixes, key=lambda prefix: (prefixes[prefix], len(prefix), prefix))
+    return best if prefixes[best] * 2 > len(labels) else ()
+
+
+def numbered_prefix(label: tuple[str, ...]) -> tuple[str, ...]:
+    """("icp3",) for ("icp3_out1",): a stem with a number, before an underscore; empty if there is none."""
+    match = re.match(r"([A-Za-z_]*[A-Za-z]\d+)_", label[-1]) if label else None
+    return (*label[:-1], match.group(1)) if match else ()
+
+
+def scopes(body: Body) -> Iterator[Group]:
+    """Steps that share a name scope, the deepest scopes first."""
+    yield from _named(body, lambda label: [label[:depth] for depth in range(len(label) - 1, 0, -1)])
+
+
+def numbered(body: Body) -> Iterator[Group]:
+    """Steps whose names begin with the same stem and number: cls1_pool, cls1_fc …"""
+    yield from _named(body, lambda label: [numbered_prefix(label)])
+
+
+def _named(body: Body, prefixes_of: Any) -> Iterator[Group]:
+    held: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index, step in enumerate(body.steps):
+        for prefix in prefixes_of(step.label):
+            if prefix:
+                held[prefix].append(index)
+    for prefix in sorted(held, key=lambda prefix: (-len(prefix), prefix)):
+        members = held[prefix]
+        if sum(body.steps[index].layer is not None for index in members) >= 2:
+            group = body.group(members, prefix)
+            if group is not None:
+                yield group
+
+
+def families(groups: Iterable[Group]) -> list[list[Group]]:
+    """Groups of the same form, two or more and none overlapping another, small ones first."""
+    same: dict[Any, list[Group]] = defaultdict(list)
+    for group in groups:
+        same[group.form].append(group)
+    found = []
+    for members in same.values():
+        taken: set[int] = set()
+        apart = []
+        for group in members:
+            if taken.isdisjoint(group.steps):
+                taken.update(group.steps)
+                apart.append(group)
+        if len(apart) >= 2:
+            found.append(apart)
+    return sorted(found, key=lambda family: (len(family[0].steps), -len(family), family[0].steps))

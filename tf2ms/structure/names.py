@@ -1,0 +1,93 @@
+"""Python names from TensorFlow's: safe, unique, and as a person would choose them."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+_CELL_MEMBERS = frozenset(
+    """
+    add_flags apply arguments_key bprop_debug buffers cast_inputs cell_init_args cell_type cells cells_and_names
+    cls_name compile compiled construct create_time exist_names exist_objs extend_repr flags generate_scope
+    get_buffer get_flags get_inputs get_parameters get_scope global_cells has_bprop init_parameters_data insert_child
+    load_state_dict mixed_precision_type name name_cells named_buffers offload param_prefix parameters parameters_dict
+    phase pipeline_segment pipeline_stage recompute register_buffer requires_grad run_construct set_grad set_inputs
+    set_train shard state_dict to_float trainable_params training untrainable_params
+    """.split()
+)
+"""Attributes of nn.Cell that a layer must not hide."""
+
+_TAKEN = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | _CELL_MEMBERS
+_MODULE_NAMES = frozenset("self ms nn ops np math x argparse".split())
+_MAX_LENGTH = 48
+
+
+def identifier(text: str) -> str:
+    """A safe lower-case name for anything a graph may call its nodes: ASCII, no keyword, no builtin, bounded."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", ascii_text)
+    name = re.sub(r"_+", "_", re.sub(r"\W", "_", spaced)).strip("_").lower()[:_MAX_LENGTH].rstrip("_")
+    if not name:
+        return "layer"
+    if name[0].isdigit():
+        name = f"layer_{name}"
+    return f"{name}_" if name in _TAKEN or name in _MODULE_NAMES - {"x"} else name
+
+
+def class_name(text: str) -> str:
+    """`Icp` for icp, `ConvReLU` as it is, `MyNet` for my-net; Network where nothing is left."""
+    words = re.split(r"[^A-Za-z0-9]+", unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode())
+    name = "".join(word[:1].upper() + word[1:] for word in words)[:_MAX_LENGTH]
+    if not name or name in _TAKEN:
+        return f"{name}Network"
+    return f"N{name}" if name[0].isdigit() else name
+
+
+def plain_text(name: str) -> str:
+    """A graph's name for a docstring or comment: letters, digits and a few harmless signs, bounded."""
+    return re.sub(r"[^A-Za-z0-9_./-]", "_", name)[: 2 * _MAX_LENGTH]
+
+
+class Names:
+    """Gives each thing in one scope a name of its own."""
+
+    def __init__(self, taken: Iterable[str] = ()):
+        self._taken = set(taken)
+
+    def take(self, name: str) -> str:
+        """`name`, or with a number behind it if it is taken."""
+        free, number = name, 2
+        while free in self._taken:
+            free = f"{name}_{number}" if not name.endswith("_") else f"{name}{number}"
+            number += 1
+        self._taken.add(free)
+        return free
+
+
+def stem(name: str) -> str:
+    """The name without its closing number: icp for icp3, block for block_12."""
+    return re.sub(r"_?\d+$", "", name)
+
+
+def common_tokens_dropped(names: Sequence[str]) -> list[str]:
+    """Names without the words that all of them share: cls1_fc_pose_xyz, cls2_fc_pose_xyz … give cls1_xyz …"""
+    words = [name.split("_") for name in names]
+    if len(names) < 2 or len({len(word) for word in words}) > 1:
+        return list(names)
+    shared = [len(set(column)) == 1 for column in zip(*words, strict=True)]
+    short = ["_".join(word for word, drop in zip(parts, shared, strict=True) if not drop) for parts in words]
+    return (
+        short
+        if len(set(short)) == len(names) and all(name and not name[0].isdigit() for name in short)
+        else list(names)
+    )
+
+
+def agreed(names: Sequence[str]) -> str:
+    """The name that most of several instances use; the shortest where they differ."""
+    counts = Counter(names)
+    return min(counts, key=lambda name: (-counts[name], len(name), name))

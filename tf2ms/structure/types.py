@@ -1,0 +1,93 @@
+"""The network as a person would write it: cell classes, functions, and names for everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from tf2ms.graph import Tensor
+from tf2ms.rules.types import Code, Layer, Lowered, Program, Step, Value, Weight
+
+
+@dataclass(frozen=True)
+class Argument(Code):
+    """Inside a class, a value that its constructor is given; `text` is the parameter's name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A cell class.
+
+    `parameters` are the constructor's, with a default or None in `defaults`. `program` is the body, written with
+    `Argument`s; `attributes[i]` names the attribute of step i (empty for a step without layer or weight), `names`
+    the local variable of each tensor.
+    """
+
+    name: str
+    doc: str
+    parameters: tuple[str, ...]
+    defaults: Mapping[str, Value]
+    program: Program
+    attributes: tuple[str, ...]
+    names: Mapping[Tensor, str]
+
+
+@dataclass(frozen=True)
+class BlockLayer(Layer):
+    """A use of a class: `inner` are the steps it stands for, aligned with the class's own."""
+
+    block: Block | None = None
+    inner: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A function of the module: a formula that is used more than once. `names` as in Block."""
+
+    name: str
+    doc: str
+    program: Program
+    names: Mapping[Tensor, str]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Classes and functions in the order in which they must be defined, the network and the loss last."""
+
+    lowered: Lowered
+    blocks: tuple[Block, ...]
+    functions: tuple[Function, ...]
+    network: Block
+    loss: Block | None
+    inputs: Mapping[Tensor, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def parameters_of(
+    block: Block, steps: tuple[Step, ...] | None = None, prefix: str = ""
+) -> Iterator[tuple[str, Weight]]:
+    """(name in the MindSpore checkpoint, weight) for everything the block holds, in order; `steps` of an instance."""
+    for step, attribute in zip(steps or block.program.steps, block.attributes, strict=True):
+        if isinstance(step.layer, BlockLayer) and step.layer.block is not None:
+            yield from parameters_of(step.layer.block, step.layer.inner, f"{prefix}{attribute}.")
+        elif step.layer is not None:
+            for name, weight in step.layer.weights:
+                yield f"{prefix}{attribute}.{name}", weight
+        for name, weight in step.weights:
+            if is_literal(weight):
+                continue
+            yield prefix + weight_attribute(attribute, name), weight
+
+
+def weight_attribute(attribute: str, name: str) -> str:
+    """The attribute of a parameter that a step holds without a layer."""
+    return attribute if name == "weight" else f"{attribute}_{name}"
+
+
+MAX_LITERAL = 16
+"""A constant of at most so many numbers is written into the code; a longer one goes into the checkpoint."""
+
+
+def is_literal(weight: Weight) -> bool:
+    """Whether the weight is a short constant that stands in the code."""
+    return weight.value is not None and weight.value.size <= MAX_LITERAL
