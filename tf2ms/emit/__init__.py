@@ -55,7 +55,7 @@ def emit(structure: Structure, stem: str) -> Module:
             imports=imports,
             initializers=sorted(imports - {"math", "Parameter"}),
             samples=_samples(structure),
-            outputs=returned,
+            outputs=tuple(returned),
             helpers=[_helper(name) for name in _helpers(cells)],
             shared=shared,
             functions=[_function(function) for function in structure.functions],

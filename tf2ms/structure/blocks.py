@@ -142,11 +142,12 @@ def _doc(family: Sequence[Group], steps: Sequence[Step]) -> str:
         words = {"nn.Conv2d": "Convolution", "nn.Dense": "Dense layer", "nn.BatchNorm2d": "batch normalisation"}
         parts = [words.get(step.layer.cls, step.layer.cls.removeprefix("nn.")) for step in steps if step.layer]
         return f"{parts[0]}, then {' and '.join(parts[1:])}."
-    labels = ["/".join(group.label) for group in family]
-    labels = [plain_text(label) for label in labels if label]
-    if not labels:
-        return "A block that occurs more than once."
-    return f"{', '.join(labels)} of the TensorFlow graph." if len(labels) < 4 else f"{labels[0]} … {labels[-1]}."
+    labels = [plain_text("/".join(group.label)) for group in family if group.label]
+    where = f"{labels[0]} … {labels[-1]}" if len(labels) > 3 else ", ".join(labels) or "A block that recurs"
+    last = steps[-1]
+    if last.op == "ConcatV2" and len(last.inputs) > 1:
+        return f"{where}: {len(last.inputs)} branches, joined on one axis."
+    return f"{where} of the TensorFlow graph."
 
 
 # -- parameters --------------------------------------------------------------------------------------------------------

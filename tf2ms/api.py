@@ -1,0 +1,170 @@
+"""The public API: `convert` reads as the line of stages it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tf2ms.emit import Module, emit
+from tf2ms.errors import GraphError, SourceError
+from tf2ms.graph import Tensor, build_graph
+from tf2ms.layout import assign_layout
+from tf2ms.lower import lower
+from tf2ms.rewrite import rewrite
+from tf2ms.rules.registry import layout_of
+from tf2ms.rules.types import Lowered, Weight
+from tf2ms.source import infer_shapes, read_source, read_weights
+from tf2ms.split import Roles, split
+from tf2ms.structure import structure
+from tf2ms.structure.names import class_name, identifier
+
+_FALLBACK_NAME = "Network"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A converted graph.
+
+    `code` is the generated file, `map` the content of its map file, `weights` the parameters by their MindSpore
+    names (None where neither the graph nor a checkpoint gave values).
+    """
+
+    name: str
+    stem: str
+    code: str
+    map: Mapping[str, Any]
+    weights: Mapping[str, np.ndarray] | None
+    roles: Roles
+    lowered: Lowered
+    notes: tuple[str, ...] = ()
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def write(self, folder: str | Path, force: bool = False) -> list[Path]:
+        """Writes NAME_ms.py, NAME.map.json and, with known weights, NAME.ckpt; returns their paths.
+
+        Raises: OutputError if the folder cannot be written, or a file there was edited since and not `force`.
+        """
+        from tf2ms.emit.files import write_files
+
+        return write_files(Path(folder), self.stem, self.code, self.map, self.weights, force)
+
+    def run(self, feeds: Mapping[str, np.ndarray], mode: str = "pynative") -> list[np.ndarray]:
+        """Runs the generated network in MindSpore on inputs under TensorFlow's names and in its layout.
+
+        Args:
+            feeds: arrays by tensor or node name, `Placeholder:0` or `Placeholder`.
+            mode: "pynative" or "graph".
+
+        Returns: the outputs in the order of the map, in TensorFlow's layout.
+
+        Raises: GraphError if an input of the network is not fed.
+        """
+        from tf2ms.verify.runner import load_network, run_network
+
+        if mode not in self._cache:
+            self._cache[mode] = load_network(self, mode)
+        return run_network(self._cache[mode], self, feeds)
+
+
+def convert(
+    source: Any,
+    inputs: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    loss: str | None = None,
+    name: str | None = None,
+    checkpoint: str | Path | None = None,
+    *,
+    style: str = "blocks",
+    keep_nhwc: bool = False,
+    allow_unsupported: bool = False,
+    shapes: Mapping[str, Sequence[int | None]] | None = None,
+) -> Conversion:
+    """Converts a TensorFlow graph to a MindSpore module.
+
+    Args:
+        source: a path (GraphDef, text or binary, .meta, TensorBoard log, SavedModel), a GraphDef or a tf.Graph.
+        inputs: tensors to cut the graph at; by default its placeholders.
+        outputs: the network's outputs; by default what the loss takes, or the graph's ends.
+        loss: the loss tensor, where the graph leaves it open.
+        name: the network's class name; by default the file's or folder's, if that says something.
+        checkpoint: TensorFlow checkpoint, .npy or .npz with the variables' values.
+        style: "blocks" or "flat".
+        keep_nhwc: images stay channels-last at the network's boundary.
+        allow_unsupported: write code that raises NotImplementedError where an op has no form.
+        shapes: shapes of placeholders that the graph leaves open.
+
+    Raises: SourceError, GraphError, UnsupportedOpError.
+    """
+    found = read_source(source)
+    graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
+    roles = split(graph, inputs, outputs, loss)
+    ends = (*roles.outputs, *([roles.loss] if roles.loss else []))
+    layout = assign_layout(rewrite(roles.graph, ends), layout_of, roles.outputs, keep_nhwc)
+    lowered = lower(layout, roles, allow_unsupported)
+    title = class_name(name or found.name or _FALLBACK_NAME)
+    stem = _stem(name or found.name or _FALLBACK_NAME)
+    module = emit(structure(lowered, title, style), stem)
+    values = _values(module, checkpoint)
+    return Conversion(
+        title, stem, module.code, module.map, values, roles, lowered, (*found.notes, *roles.notes, *_notes(roles))
+    )
+
+
+def _stem(name: str) -> str:
+    """The file name's beginning, `posenet` for PoseNet: a module that can be imported."""
+    return identifier(re.sub(r"[A-Z]+", lambda match: match.group().lower(), name)).rstrip("_")
+
+
+def _notes(roles: Roles) -> tuple[str, ...]:
+    """What the user should know of how the graph was read."""
+    notes = []
+    if roles.loss is None:
+        notes.append("no training in this graph: the inference network is converted")
+    unknown = [item.name for item in roles.variables if item.initializer is None and roles.optimizer is not None]
+    if unknown:
+        notes.append(f"how {len(unknown)} variables start is not recovered: {', '.join(unknown[:3])} …")
+    return tuple(notes)
+
+
+def _values(module: Module, checkpoint: str | Path | None) -> dict[str, np.ndarray] | None:
+    """Every parameter's value in MindSpore's layout; None if the values are not known.
+
+    Raises: SourceError naming every variable that the checkpoint lacks or has in another shape.
+    """
+    stored: Mapping[str, np.ndarray] = read_weights(checkpoint) if checkpoint is not None else {}
+    if checkpoint is None and any(weight.value is None for weight in module.weights.values()):
+        return None
+    values, wrong = {}, []
+    for name, weight in module.weights.items():
+        value = weight.value if weight.value is not None else _stored(stored, weight)
+        if value is None:
+            wrong.append(f"{weight.variable} is missing")
+        elif value.shape != weight.source_shape:
+            wrong.append(f"{weight.variable} has shape {value.shape}, the graph says {weight.source_shape}")
+        else:
+            values[name] = weight.convert(value).astype(weight.dtype, copy=False)
+    if wrong:
+        more = f"\n  … and {len(wrong) - 10} more" if len(wrong) > 10 else ""
+        raise SourceError(f"{checkpoint} does not fit the graph:\n  " + "\n  ".join(wrong[:10]) + more)
+    return values
+
+
+def _stored(stored: Mapping[str, np.ndarray], weight: Weight) -> np.ndarray | None:
+    return np.asarray(stored[weight.variable]) if weight.variable in stored else None
+
+
+def feed_of(feeds: Mapping[str, np.ndarray], tensor: str) -> np.ndarray:
+    """The array fed for a tensor, named with or without its `:0`.
+
+    Raises: GraphError if it is not fed.
+    """
+    node = Tensor.parse(tensor).node
+    for key in (tensor, node):
+        if key in feeds:
+            return np.asarray(feeds[key])
+    raise GraphError(f"'{tensor}' is not fed; given are {', '.join(map(str, feeds)) or 'no inputs'}")
