@@ -129,9 +129,9 @@ class _Scalar(_Array):
 
 
 class _Encoded:
-    """Stands in for `_codecs.encode`, which is how Python 3 spells bytes for Python 2."""
+    """Stands in for `_codecs.encode` and, of nothing, `bytes`: how Python 3 spells bytes for Python 2."""
 
-    def __init__(self, text: Any, encoding: Any = "latin1"):
+    def __init__(self, text: Any = "", encoding: Any = "latin1"):
         if not isinstance(text, str) or encoding != "latin1":
             raise RefusedError(f"it encodes text as {encoding!r}")
         self.data = text.encode("latin1")
@@ -148,6 +148,7 @@ _GLOBALS = {
     ("numpy", "dtype"): _Dtype,
     ("numpy", "ndarray"): _Array,
     ("_codecs", "encode"): _Encoded,
+    ("__builtin__", "bytes"): _Encoded,
     ("collections", "OrderedDict"): dict,
     **{
         (f"numpy.{core}.{module}", name): stand_in

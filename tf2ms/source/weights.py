@@ -7,7 +7,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tf2ms.errors import SourceError
+from tf2ms.source.graphs import read_source
 from tf2ms.source.lazy import tensorflow
 from tf2ms.source.npy import RefusedError, read_npy
 
@@ -66,9 +67,12 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
         raise SourceError(f"{path}: no such checkpoint (neither {path} nor {path}.index): give {EXPECTED}") from None
     except (OSError, ValueError) as error:
         raise SourceError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    what = (
-        "a Keras or HDF5 file: write a checkpoint with tf.train.Checkpoint" if magic[1:4] == b"HDF" else "not weights"
-    )
+    what = "not weights"
+    if magic.endswith(b"HDF\r\n"):
+        what = "a Keras or HDF5 file: load it and write a checkpoint with tf.train.Checkpoint"
+    else:
+        with suppress(SourceError):
+            what = f"a graph, not weights ({read_source(path).kind}); a frozen graph carries its own"
     raise SourceError(f"{path}: {what}: give {EXPECTED}")
 
 
@@ -178,7 +182,7 @@ def _prefix_in_folder(folder: Path) -> Path:
 def _from_checkpoint(prefix: Path) -> Weights:
     """The variables of a TensorFlow checkpoint, sorted by name."""
     tf = tensorflow("reading a checkpoint")
-    failures = (tf.errors.OpError, ValueError, RuntimeError)
+    failures = (tf.errors.OpError, ValueError, RuntimeError, LookupError)  # as TensorFlow's reader spells its status
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         dtypes = reader.get_variable_to_dtype_map()
