@@ -47,13 +47,24 @@ class UnsupportedOpError(Tf2msError):
         super().__init__(self._message())
 
     def _message(self) -> str:
-        """The list as the user reads it: op, count, first node names, reason."""
+        """What the user reads: how many, which, and the way on."""
         count = len(self.items)
-        lines = [f"{count} op type{'s have' if count != 1 else ' has'} no MindSpore form; nothing was written"]
-        width = max(len(item.op) for item in self.items)
-        for item in self.items:
-            shown = ", ".join(item.nodes[:3]) + (", …" if len(item.nodes) > 3 else "")
-            nodes = f"{len(item.nodes)} node{'s' if len(item.nodes) != 1 else ''}"
-            lines.append(f"  {item.op:<{width}}  {nodes:<9}  {shown}  {item.reason}")
-        lines.append("or write the rest with --allow-unsupported")
-        return "\n".join(lines)
+        head = f"{count} op type{'s have' if count != 1 else ' has'} no MindSpore form; nothing was written"
+        return f"{head}\n{self.table()}\nor write the rest with --allow-unsupported"
+
+    def table(self) -> str:
+        """One line for each op type: count, first nodes, reason."""
+        rows = [
+            (
+                item.op,
+                f"{len(item.nodes)} node{'s' if len(item.nodes) != 1 else ''}",
+                ", ".join(item.nodes[:3]) + (", …" if len(item.nodes) > 3 else ""),
+                item.reason,
+            )
+            for item in self.items
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:3]
+        return "\n".join(
+            "  " + "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[3]])
+            for row in rows
+        )

@@ -55,7 +55,7 @@ def _descriptor(path: str) -> bytes | None:
         tree = ast.parse(file.read())
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg == "serialized_pb" and isinstance(node.value, ast.Constant):
-            return node.value.value
+            return node.value.value if isinstance(node.value.value, bytes) else None
     return None
 
 

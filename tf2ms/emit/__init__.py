@@ -41,20 +41,20 @@ def emit(structure: Structure, stem: str) -> Module:
         imports |= {"Parameter", "initializer"}
     returned = [network.names[tensor] for tensor in network.program.outputs]
     loss_inputs = [structure.loss.names[tensor] for tensor in structure.loss.program.inputs] if structure.loss else []
+    samples = _samples(structure)
     text = (
         _environment()
         .get_template("module.py.j2")
         .render(
-            title=f"{network.name} and its training in MindSpore."
-            if structure.loss
-            else f"{network.name} in MindSpore.",
+            title=f"{network.name}, from a TensorFlow graph",
             file=f"{stem}_ms.py",
             stem=stem,
             name=network.name,
             trains=structure.loss is not None,
             imports=imports,
-            initializers=sorted(imports - {"math", "Parameter"}),
-            samples=_samples(structure),
+            initializers=sorted(imports - {"Parameter"}),
+            samples=samples,
+            dtypes=[item for item in samples if item["dtype"] != "float32"],
             outputs=tuple(returned),
             helpers=[_helper(name) for name in _helpers(cells)],
             shared=shared,
@@ -160,6 +160,7 @@ class _Shared:
     """A function for initializers that several layers write alike and that depend on the layer's size."""
 
     name: str
+    doc: str
     argument: str
     weight: str
     bias: str
@@ -171,7 +172,7 @@ def _share_initializers(cells: list[Block]) -> tuple[list[Block], list[_Shared]]
     pairs = Counter(pair for layer in _layers(cells) if (pair := _pair(layer)) is not None)
     shared = {
         pair: _Shared(
-            _shared_name(pair, number),
+            *_shared_name(pair, number),
             "size",
             pair[0].text,
             pair[1].text.format(out_channels="size"),
@@ -202,9 +203,10 @@ def _pair(layer: Layer) -> tuple[Code, Code] | None:
     return None
 
 
-def _shared_name(pair: tuple[Code, Code], number: int) -> str:
-    name = "glorot_uniform" if pair[0].text == "XavierUniform()" else "initial_values"
-    return name if number == 0 else f"{name}_{number + 1}"
+def _shared_name(pair: tuple[Code, Code], number: int) -> tuple[str, str]:
+    """(name, what it is called in TensorFlow)."""
+    name, doc = ("glorot", "glorot_uniform") if pair[0].text == "XavierUniform()" else ("initial", "initial values")
+    return (name if number == 0 else f"{name}_{number + 1}"), doc
 
 
 # -- training --------------------------------------------------------------------------------------------------------
@@ -248,5 +250,7 @@ def _samples(structure: Structure) -> list[dict[str, Any]]:
         perm = lowered.perm(item.tensor)
         moved = tuple(shape[axis] for axis in perm) if perm else shape
         sizes = tuple(_FREE_SIZES.get(len(shape), 16) if size is None else size for size in moved[1:])
-        found.append({"name": structure.inputs[item.tensor], "shape": sizes, "dtype": item.dtype})
+        found.append(
+            {"name": structure.inputs[item.tensor], "shape": sizes, "dtype": item.dtype, "numpy": f"np.{item.dtype}"}
+        )
     return found

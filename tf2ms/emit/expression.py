@@ -49,12 +49,16 @@ def value_text(value: Value, arguments: Mapping[str, Value]) -> str:
     return repr(value)
 
 
+_NEXT_POSITIONAL = frozenset({"stride"})
+"""Arguments that everybody writes without their names where they follow the others directly."""
+
+
 def layer_text(layer: Layer) -> str:
     """The call that makes the layer: `nn.MaxPool2d(kernel_size=3, stride=2, pad_mode="same")`."""
     arguments = {**dict(layer.defaults), **dict(layer.arguments)}
     written = []
     for index, (key, value) in enumerate(layer.arguments):
         text = value_text(value, arguments)
-        unnamed = index < layer.positional or key == "**"
+        unnamed = index < layer.positional or key == "**" or (index == layer.positional and key in _NEXT_POSITIONAL)
         written.append(f"{key if key == '**' else ''}{text}" if unnamed else f"{key}={text}")
     return f"{layer.cls}({', '.join(written)})"

@@ -51,7 +51,7 @@ def _uniform(weight: Weight, start: Initializer, size_name: str | None) -> Value
         if len(weight.shape) >= 2:
             return Code("XavierUniform()", ("XavierUniform",))
         if size_name:  # glorot_uniform of a vector, TensorFlow's default for biases: fan in = fan out = size
-            return Code(f"Uniform(math.sqrt(3 / {{{size_name}}}))", ("Uniform", "math"))
+            return Code(f"Uniform((3 / {{{size_name}}}) ** 0.5)", ("Uniform",))
     return Code(f"Uniform({high!r})", ("Uniform",))
 
 

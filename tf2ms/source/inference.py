@@ -22,6 +22,7 @@ Tensor = tuple[str, int]  # node, output
 _MAX_REPAIRS = 100
 _MAX_VALUES = 4096  # a constant with more elements is a value, not a shape, an axis or a size
 _MAX_OUTPUTS = 1024
+_DATA_TYPES = frozenset(types_pb2.DataType.values()) - {types_pb2.DT_INVALID}
 
 
 def inferred_shapes(graph_def: GraphDef, overrides: Mapping[str, Sequence[int | None]]) -> Shapes:
@@ -80,7 +81,9 @@ def _back_edges(graph_def: GraphDef) -> dict[Tensor, Tensor]:
     for node in graph_def.node:
         if node.op in ("Merge", "RefMerge"):
             inputs = list(data_inputs(node))
-            edges.update({tensor: inputs[0] for tensor in inputs[1:] if tensor[0] in handed_on})
+            entry = next((tensor for tensor in inputs if tensor[0] not in handed_on), None)
+            if entry is not None:
+                edges.update({tensor: entry for tensor in inputs if tensor[0] in handed_on})
     return edges
 
 
@@ -155,7 +158,7 @@ class _Copy:
         for node in self.original.node:
             expected = _input_types(self.signatures[node.op], node)  # endless
             for (source, index), dtype in zip(data_inputs(node), expected, strict=False):
-                if source in types and index < _MAX_OUTPUTS:
+                if source in types and index < _MAX_OUTPUTS and dtype in _DATA_TYPES:
                     types[source].setdefault(index, dtype)
         return types
 

@@ -1,0 +1,277 @@
+"""The command line: parse arguments, call the API, print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tf2ms import __version__
+from tf2ms.errors import Tf2msError, UnsupportedOpError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tf2ms.api import Conversion
+    from tf2ms.inspection import Inspection
+
+
+class _Group(click.Group):
+    """Turns the errors a user can meet into a message and an exit code; anything else is a defect and shows itself."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Tf2msError as error:
+            _console(stderr=True).print("[bold red]error:[/]", _escaped(str(error)), highlight=False, soft_wrap=True)
+            sys.exit(error.exit_code)
+
+
+def _console(stderr: bool = False) -> Console:
+    """Rich's console: colours only on a terminal, and none where NO_COLOR is set."""
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _shapes(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, tuple[int | None, ...]]:
+    """`name=1,224,224,3`; `?` or `None` for a free dimension."""
+    shapes: dict[str, tuple[int | None, ...]] = {}
+    for text in values:
+        name, equals, sizes = text.rpartition("=")
+        try:
+            if not equals:
+                raise ValueError
+            parts = [part.strip() for part in sizes.split(",") if part.strip()]
+            shapes[name] = tuple(None if part in ("?", "None", "-1") else int(part) for part in parts)
+        except ValueError:
+            raise click.BadParameter(f"'{text}' is not of the form name=1,224,224,3") from None
+    return shapes
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
+    return [name.strip() for name in value.split(",") if name.strip()] if value else None
+
+
+def _graph_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that reads a graph."""
+    for option in (
+        click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=1,224,224,3",
+                     help="Shape of an input that the graph leaves open; may be repeated."),
+        click.option("--loss", metavar="TENSOR", help="The loss, where the graph leaves it open."),
+        click.option("--outputs", callback=_names, metavar="A,B", help="The network's outputs."),
+        click.option("--inputs", callback=_names, metavar="A,B", help="Tensors to cut the graph at."),
+    ):  # fmt: skip
+        command = option(command)
+    return click.argument("graph")(command)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tf2ms")
+def main() -> None:
+    """Reads a TensorFlow graph and writes the MindSpore project that computes the same.
+
+    \b
+    Examples:
+      tf2ms inspect logs/
+      tf2ms convert graph.pbtxt -o out/ --name PoseNet
+      tf2ms convert frozen.pb -o out/
+    """
+
+
+@main.command()
+@_graph_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def inspect(graph: str, as_json: bool, **options: Any) -> None:
+    """Show what a graph holds: inputs, outputs, loss, optimizer, variables, ops, and what is left out.
+
+    GRAPH is a GraphDef (.pb, .pbtxt), a .meta file, a TensorBoard log folder or event file, or a SavedModel; its
+    content tells which.
+
+    \b
+    Examples:
+      tf2ms inspect logs/
+      tf2ms inspect graph.pb --json
+      tf2ms inspect graph.pb --outputs logits
+    """
+    from tf2ms.inspection import inspect as inspect_graph
+
+    with _working("reading the graph"):
+        found = inspect_graph(graph, **options)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        _show(found)
+
+
+@main.command()
+@_graph_options
+@click.option("-o", "--output", "folder", required=True, metavar="FOLDER", help="Where to write; made if missing.")
+@click.option("--name", metavar="CLASS", help="The network's class name; by default the file's or folder's.")
+@click.option("--checkpoint", metavar="PATH", help="TensorFlow checkpoint, .npy or .npz with the weights.")
+@click.option("--style", type=click.Choice(["blocks", "flat"]), default="blocks", show_default=True,
+              help="Repeated parts as classes, or each layer an attribute named as in TensorFlow.")  # fmt: skip
+@click.option("--keep-nhwc", is_flag=True, help="Keep images channels-last at the network's boundary.")
+@click.option("--allow-unsupported", is_flag=True, help="Write code that raises where an op has no form.")
+@click.option("--force", is_flag=True, help="Overwrite a generated file that was edited since.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def convert(graph: str, folder: str, force: bool, as_json: bool, **options: Any) -> None:
+    """Write the MindSpore project of a TensorFlow graph: NAME_ms.py, NAME.map.json and, with weights, NAME.ckpt.
+
+    \b
+    Examples:
+      tf2ms convert logs/ -o out/ --name PoseNet
+      tf2ms convert model.meta -o out/ --checkpoint model.ckpt
+      tf2ms convert frozen.pb -o out/ --outputs logits --shape input=1,224,224,3
+    """
+    from tf2ms.api import convert as convert_graph
+
+    with _working("converting"):
+        conversion = convert_graph(graph, **options)
+        paths = conversion.write(folder, force)
+    if as_json:
+        click.echo(json.dumps(_summary(conversion, [str(path) for path in paths]), indent=2))
+    else:
+        _report(conversion, [str(path) for path in paths])
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def ops(name: str | None, as_json: bool) -> None:
+    """Show the rule table: each TensorFlow op, its MindSpore form, and where the frameworks differ.
+
+    \b
+    Examples:
+      tf2ms ops
+      tf2ms ops LRN
+    """
+    from rich.table import Table
+
+    from tf2ms.rules.registry import all_rules
+
+    rules = [rule for rule in all_rules() if name is None or name.lower() in rule.op.lower()]
+    if not rules:
+        raise Tf2msError(f"no rule for '{name}'; `tf2ms ops` lists them all")
+    if as_json:
+        click.echo(json.dumps([{"op": rule.op, "form": rule.form, "note": rule.note} for rule in rules], indent=2))
+        return
+    table = Table("TensorFlow", "MindSpore", "Difference", box=None, pad_edge=False)
+    for rule in rules:
+        table.add_row(rule.op, _escaped(rule.form), _escaped(rule.note))
+    _console().print(table)
+
+
+def _working(message: str) -> Any:
+    """A spinner on the terminal while something takes its time; nothing in a pipe."""
+    return _console(stderr=True).status(f"{message} …")
+
+
+# -- printing ----------------------------------------------------------------------------------------------------------
+
+
+def _show(found: Inspection) -> None:
+    from rich.table import Table
+
+    console = _console()
+    what = "training graph" if found.roles and found.roles.optimizer else "graph"
+    trained = "trainable variables" if found.roles and found.roles.optimizer else "variables"
+    console.print(
+        f"[bold]{_escaped(found.name or found.kind)}[/]: {what}, {found.nodes:,} nodes, "
+        f"{found.trainable:,} {trained}, {found.parameters:,} parameters",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for title, lines in _sections(found):
+        table.add_row(title, _escaped("\n".join(lines)))
+    console.print()
+    console.print(table)
+    for note in found.notes:
+        console.print(f"note: {_escaped(note)}", highlight=False, soft_wrap=True)
+
+
+def _sections(found: Inspection) -> list[tuple[str, list[str]]]:
+    """The table of `inspect`: a title and its lines."""
+    sections: list[tuple[str, list[str]]] = []
+    roles = found.roles
+    if roles is not None:
+        purposes = {"backbone": "backbone", "loss": "loss only", "nothing": "not used"}
+        names = [str(item.tensor).removesuffix(":0") for item in roles.inputs]
+        width = max(map(len, names), default=0)
+        inputs = [
+            f"{name:<{width}}  {item.dtype} {_shape(item.shape)}  {purposes[item.feeds]}"
+            for name, item in zip(names, roles.inputs, strict=True)
+        ]
+        sections.append(("Inputs", inputs or ["none"]))
+        sections.append(("Backbone" if roles.loss else "Outputs", [f"{n} {_shape(s)}" for n, s in found.outputs()]))
+        if roles.loss is not None:
+            terms = found.term_formulas()
+            name = str(roles.loss).removesuffix(":0")
+            lines = [f"{name} = {terms[0]}", *(f"{'':>{len(name)}} + {term}" for term in terms[1:])]
+            sections.append(("Loss", [*lines, f"({len(terms)} terms)"] if len(terms) > 1 else lines))
+        if roles.optimizer is not None:
+            sections.append(("Optimizer", [str(roles.optimizer)]))
+    sections.append(("Ops", [", ".join(f"{count} {op}" for op, count in found.op_counts.items())]))
+    if found.unsupported:
+        lines = [f"{item.op}: {len(item.nodes)} nodes ({', '.join(item.nodes[:3])}) {item.reason}"
+                 for item in found.unsupported]  # fmt: skip
+        sections.append(("No rule", lines))
+    else:
+        sections.append(("", ["every one has a rule"]))
+    if roles is not None:
+        total = sum(len(group.nodes) for group in roles.dropped)
+        lines = [f"{total:,} nodes:", *(f"{len(group.nodes):>6,}  {group.reason}" for group in roles.dropped)]
+        sections.append(("Left out", lines if roles.dropped else ["nothing"]))
+    return sections
+
+
+def _shape(shape: Any) -> str:
+    return "[?]" if shape is None else f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
+
+
+def _summary(conversion: Conversion, paths: list[str]) -> dict[str, Any]:
+    return {
+        "files": paths,
+        "network": conversion.name,
+        "parameters": len(conversion.map["parameters"]),
+        "weights": conversion.weights is not None,
+        "lines": conversion.code.count("\n"),
+        "training": conversion.map["loss"] is not None,
+        "verified": False,
+        "unsupported": [
+            {"op": item.op, "nodes": list(item.nodes), "reason": item.reason} for item in conversion.lowered.unsupported
+        ],
+        "notes": list(conversion.notes),
+    }
+
+
+def _report(conversion: Conversion, paths: list[str]) -> None:
+    console = _console()
+    for path in paths:
+        console.print(f"[green]wrote[/] {_escaped(path)}", highlight=False, soft_wrap=True)
+    optimizer = conversion.roles.optimizer
+    trains = f", loss and {optimizer.name}" if optimizer else ", inference only"
+    count = len(conversion.map["parameters"])
+    lines = conversion.code.count("\n")
+    console.print(f"{conversion.name}: {lines} lines, {count} parameters{trains}", highlight=False, soft_wrap=True)
+    if conversion.lowered.unsupported:
+        items = UnsupportedOpError(conversion.lowered.unsupported).table()
+        console.print(f"[yellow]raises NotImplementedError at:[/]\n{_escaped(items)}", highlight=False, soft_wrap=True)
+    for note in conversion.notes:
+        console.print(f"note: {_escaped(note)}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()
