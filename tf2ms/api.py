@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from tf2ms.emit import Module, emit
-from tf2ms.errors import GraphError, SourceError
-from tf2ms.graph import Tensor, build_graph
+from tf2ms.errors import SourceError
+from tf2ms.graph import build_graph
 from tf2ms.layout import assign_layout
 from tf2ms.lower import lower
 from tf2ms.rewrite import rewrite
@@ -67,8 +67,8 @@ class Conversion:
         from tf2ms.verify.runner import load_network, run_network
 
         if mode not in self._cache:
-            self._cache[mode] = load_network(self, mode)
-        return run_network(self._cache[mode], self, feeds)
+            self._cache[mode] = load_network(self)
+        return run_network(self._cache[mode], self, feeds, mode)
 
 
 def convert(
@@ -156,15 +156,3 @@ def _values(module: Module, checkpoint: str | Path | None) -> dict[str, np.ndarr
 
 def _stored(stored: Mapping[str, np.ndarray], weight: Weight) -> np.ndarray | None:
     return np.asarray(stored[weight.variable]) if weight.variable in stored else None
-
-
-def feed_of(feeds: Mapping[str, np.ndarray], tensor: str) -> np.ndarray:
-    """The array fed for a tensor, named with or without its `:0`.
-
-    Raises: GraphError if it is not fed.
-    """
-    node = Tensor.parse(tensor).node
-    for key in (tensor, node):
-        if key in feeds:
-            return np.asarray(feeds[key])
-    raise GraphError(f"'{tensor}' is not fed; given are {', '.join(map(str, feeds)) or 'no inputs'}")

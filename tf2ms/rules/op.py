@@ -29,15 +29,16 @@ class Expression:
 
 
 class Cell:
-    """A layer to be made: `Cell("nn.ReLU")(x)`. Keyword arguments that are Weights become its parameters."""
+    """A layer to be made: `Cell("nn.ReLU")(x)`.
+
+    Keyword arguments that are Weights become its parameters; None means that the argument is not given.
+    """
 
     def __init__(self, cls: str, *arguments: tuple[str, Value], helper: bool = False, **keywords: Any):
         self._cls, self._helper = cls, helper
         self._weights = tuple((name, value) for name, value in keywords.items() if isinstance(value, Weight))
         named = tuple(
-            (name, value)
-            for name, value in keywords.items()
-            if not isinstance(value, Weight) and (name != "bias" or value is not None)
+            (name, value) for name, value in keywords.items() if not isinstance(value, Weight) and value is not None
         )
         self._arguments, self._positional = (*arguments, *named), len(arguments)
 

@@ -66,8 +66,10 @@ def _field(field: FieldDescriptor) -> _Field:
     if message is not None and message.GetOptions().map_entry:
         key, value = message.fields_by_name["key"], message.fields_by_name["value"]
         return _Field("", _converter(value), _converter(key), False)
-    # protobuf 5 tells it by the label alone, protobuf 7 by the property alone.
-    repeated = field.is_repeated if hasattr(field, "is_repeated") else field.label == FieldDescriptor.LABEL_REPEATED
+    if hasattr(field, "is_repeated"):
+        repeated = field.is_repeated
+    else:  # before protobuf 6
+        repeated = field.label == FieldDescriptor.LABEL_REPEATED  # type: ignore[attr-defined]
     once = "" if repeated else (field.containing_oneof or field).name
     return _Field(once, _converter(field), None, repeated)
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tf2ms.errors import GraphError
+from tf2ms.graph import Tensor
+
 if TYPE_CHECKING:
     from tf2ms.api import Conversion
 
@@ -31,11 +34,10 @@ def load_module(code: str, stem: str) -> ModuleType:
     return module
 
 
-def load_network(conversion: Conversion, mode: str) -> Any:
+def load_network(conversion: Conversion) -> Any:
     """The generated network as a MindSpore cell with the conversion's weights, ready for inference."""
     import mindspore as ms
 
-    ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
     network = load_module(conversion.code, conversion.stem).create_network()
     if conversion.weights is not None:
         values = {name: ms.Parameter(ms.Tensor(value), name=name) for name, value in conversion.weights.items()}
@@ -43,21 +45,46 @@ def load_network(conversion: Conversion, mode: str) -> Any:
     return network.set_train(False)
 
 
-def run_network(network: Any, conversion: Conversion, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """The network's outputs on `feeds`, both in TensorFlow's layout."""
+def network_inputs(conversion: Conversion, feeds: Mapping[str, np.ndarray]) -> list[Any]:
+    """The fed arrays as MindSpore tensors in the generated layout, in the order of `construct`.
+
+    Raises: GraphError if an input is not fed.
+    """
     import mindspore as ms
 
-    from tf2ms.api import feed_of
-
-    arrays = []
+    tensors = []
     for item in conversion.map["inputs"]:
         if item["feeds"] == "backbone":
             value = feed_of(feeds, item["tensor"]).astype(item["dtype"], copy=False)
-            arrays.append(ms.Tensor(np.ascontiguousarray(value.transpose(item["perm"]) if item["perm"] else value)))
-    outputs = network(*arrays)
+            tensors.append(ms.Tensor(np.ascontiguousarray(value.transpose(item["perm"]) if item["perm"] else value)))
+    return tensors
+
+
+def run_network(network: Any, conversion: Conversion, feeds: Mapping[str, np.ndarray], mode: str) -> list[np.ndarray]:
+    """The network's outputs on `feeds`, both in TensorFlow's layout; MindSpore's mode is put back afterwards."""
+    import mindspore as ms
+
+    before = ms.get_context("mode")
+    ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+    try:
+        outputs = network(*network_inputs(conversion, feeds))
+    finally:
+        ms.set_context(mode=before)
     outputs = outputs if isinstance(outputs, tuple | list) else (outputs,)
     results = []
     for item, output in zip(conversion.map["outputs"], outputs, strict=False):
         array = output.asnumpy() if isinstance(output, ms.Tensor) else np.asarray(output)
         results.append(array.transpose(np.argsort(item["perm"])) if item["perm"] else array)
     return results
+
+
+def feed_of(feeds: Mapping[str, np.ndarray], tensor: str) -> np.ndarray:
+    """The array fed for a tensor, named with or without its `:0`.
+
+    Raises: GraphError if it is not fed.
+    """
+    node = Tensor.parse(tensor).node
+    for key in (tensor, node):
+        if key in feeds:
+            return np.asarray(feeds[key])
+    raise GraphError(f"'{tensor}' is not fed; given are {', '.join(map(str, feeds)) or 'no inputs'}")
