@@ -9,6 +9,7 @@ text, and chains of convolution blocks with their training part, of growing leng
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -29,7 +30,15 @@ def measure(command: list[str]) -> tuple[float, float]:
 
 
 def chain_graph(blocks: int, path: Path) -> int:
-    """Writes the training graph of a chain of convolutions with shortcuts; returns its number of nodes."""
+    """Writes the training graph of a chain of convolutions with shortcuts; returns its number of nodes.
+
+    In a process of its own: a child's peak memory begins with its parent's, and TensorFlow's is large.
+    """
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_write_chain, (blocks, path))
+
+
+def _write_chain(blocks: int, path: Path) -> int:
     import tensorflow.compat.v1 as tf
 
     with tf.Graph().as_default() as graph:

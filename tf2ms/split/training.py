@@ -202,10 +202,14 @@ def _find_loss(graph: Graph, applies: tuple[Node, ...], used: set[str], seed: No
         return direct
     shape = graph.shape(Tensor(seed.name))
     trained = {_inputs(node)["var"].node for node in applies}
+    # Gradients of inputs that nothing trains hang on the seed too; they are no more forward than the others.
+    region = graph.descendants([seed.name])
     forward = set(graph.nodes) - region - graph.descendants(node.name for node in applies)
     # What the gradients read of the forward graph; helpers such as the 2*x of a square's gradient have no reader there.
     read = {name for name in used - region if any(user in region for user in graph.consumers[name])}
-    certain = trained | {name for name in read if _has_forward_reader(graph, name, region, used)}
+    certain = trained | {
+        name for name in read if graph[name].op not in _SHAPE_OPS and _has_forward_reader(graph, name, region, used)
+    }
     cover = _coverage(graph, forward, certain)
     possible = [
         name
