@@ -14,7 +14,7 @@ from tf2ms.errors import SourceError
 
 def tensorflow(purpose: str) -> Any:
     """The TensorFlow module, imported now and quietly; SourceError if it is not installed."""
-    if "tensorflow" in sys.modules:
+    if sys.modules.get("tensorflow") is not None:
         return sys.modules["tensorflow"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
