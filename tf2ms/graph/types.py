@@ -108,6 +108,9 @@ class Graph:
             raise GraphError(
                 f"no tensor '{text}' in the graph" + (f"; did you mean {', '.join(near)}?" if near else "")
             )
+        outputs = len(self.nodes[tensor.node].shapes)
+        if outputs and tensor.index >= outputs:
+            raise GraphError(f"no tensor '{text}': '{tensor.node}' has {outputs} output{'s' if outputs > 1 else ''}")
         return self.resolve(tensor)
 
     def resolve(self, tensor: Tensor) -> Tensor:
