@@ -214,9 +214,11 @@ def _find_loss(graph: Graph, applies: tuple[Node, ...], used: set[str], seed: No
     certain = {name for name in used - region - helpers if any(user in region for user in graph.consumers[name])}
     certain = trained | {name for name in certain if graph[name].op not in _SHAPE_OPS}
     cover = _coverage(graph, [name for name in order if name not in helpers], certain)
-    traceless = _traceless(graph, order, trained, region)
+    moving, traceless = _traces(graph, order, trained, region)
     possible = [
-        name for name in cover if cover[name] and name not in traceless and _may_be_loss(graph, graph[name], shape)
+        name
+        for name in cover
+        if cover[name] and name in moving and name not in traceless and _may_be_loss(graph, graph[name], shape)
     ]
     if not possible:
         raise GraphError("no loss found: no tensor of the seed's shape needs what the gradients read; use --loss")
@@ -241,7 +243,7 @@ def _shape_source(graph: Graph, seed: Node) -> Tensor | None:
 
 _READ_BY_OWN_GRADIENT = frozenset(
     """
-    Sqrt Rsqrt Reciprocal Inv Sigmoid Tanh Relu Relu6 Elu Selu LeakyRelu Softplus Softsign MaxPool AvgPool LRN
+    Sqrt Rsqrt Reciprocal Sigmoid Tanh Relu Relu6 Elu Selu LeakyRelu Softplus Softsign MaxPool LRN
     """.split()
 )
 """Ops whose gradient is an op of its own, `SqrtGrad`, that reads their input or output."""
@@ -264,10 +266,13 @@ def _helpers(graph: Graph, order: Sequence[str], region: set[str]) -> set[str]:
     return found
 
 
-def _traceless(graph: Graph, order: Iterable[str], trained: set[str], region: set[str]) -> set[str]:
-    """Forward nodes that the gradients cannot have come through: an op on the way has left no trace in them."""
+def _traces(graph: Graph, order: Iterable[str], trained: set[str], region: set[str]) -> tuple[set[str], set[str]]:
+    """(nodes that depend on a trained variable, those that the gradients cannot have come through).
+
+    The latter depend on the variable through an op that should have left a trace in the gradients and has not.
+    """
     found: set[str] = set()
-    moving = set(trained)  # depends on a trained variable
+    moving = set(trained)
     for name in order:
         node = graph[name]
         if node.op == "StopGradient" or not any(tensor.node in moving for tensor in node.inputs):
@@ -275,7 +280,7 @@ def _traceless(graph: Graph, order: Iterable[str], trained: set[str], region: se
         moving.add(name)
         if not _has_trace(graph, node, region) or any(t.node in found and t.node in moving for t in node.inputs):
             found.add(name)
-    return found
+    return moving, found
 
 
 def _has_trace(graph: Graph, node: Node, region: set[str]) -> bool:
