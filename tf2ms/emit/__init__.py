@@ -16,10 +16,12 @@ from tf2ms.emit.expression import layer_text, value_text
 from tf2ms.emit.format import format_python
 from tf2ms.emit.mapping import make_map
 from tf2ms.emit.types import Module
+from tf2ms.lower import refusal_name
 from tf2ms.rules.initializers import initializer_code
 from tf2ms.rules.optimizer import OPTIMIZERS
 from tf2ms.rules.types import Code, Layer, Step, Weight
-from tf2ms.split import Optimizer
+from tf2ms.split import Optimizer, number_text, short_float
+from tf2ms.structure.names import plain_text
 from tf2ms.structure.types import Block, Function, Structure, is_literal, parameters_of, weight_attribute
 
 __all__ = ["Module", "emit"]
@@ -60,7 +62,7 @@ def emit(structure: Structure, stem: str) -> Module:
             shared=shared,
             functions=[_function(function) for function in structure.functions],
             classes=[_cell(block) for block in cells],
-            unsupported=structure.lowered.unsupported,
+            unsupported=_refusals(structure),
             batch=[names[item.tensor] for item in (*roles.fed("backbone"), *roles.fed("loss"))],
             network_inputs=[names[tensor] for tensor in network.program.inputs],
             loss_inputs=loss_inputs[len(returned) :],
@@ -115,11 +117,18 @@ def _members(block: Block) -> Iterator[str]:
 
 def _weight_text(weight: Weight) -> str:
     if is_literal(weight) and weight.value is not None:
-        return f"ms.Tensor({weight.convert(weight.value).tolist()}, ms.{weight.dtype})"
+        values = _list_text(weight.convert(weight.value).tolist())
+        return f"ms.Tensor({values}, ms.{'bool_' if weight.dtype == 'bool' else weight.dtype})"
     code = initializer_code(weight)
     start = value_text(code if code is not None else "zeros", {})
     grad = "" if weight.trainable else ", requires_grad=False"
     return f"Parameter(initializer({start}, {weight.shape}, ms.{weight.dtype}){grad})"
+
+
+def _list_text(values: Any) -> str:
+    if isinstance(values, list):
+        return f"[{', '.join(map(_list_text, values))}]"
+    return number_text(short_float(values)) if isinstance(values, float) else repr(values)
 
 
 def _function(function: Function) -> dict[str, Any]:
@@ -150,6 +159,18 @@ def _codes(cells: Iterable[Block]) -> Iterator[Code]:
     for layer in _layers(cells):
         yield from (value for _, value in layer.arguments if isinstance(value, Code))
     yield from (code for code in map(initializer_code, _parameters(cells)) if isinstance(code, Code))
+
+
+def _refusals(structure: Structure) -> list[dict[str, str]]:
+    """The functions that stand for what has no form, one for each op type."""
+    found: dict[str, dict[str, str]] = {}
+    for item in structure.lowered.unsupported:
+        op, nodes = plain_text(item.op), ", ".join(map(plain_text, item.nodes[:3]))
+        message = f"{op} has no MindSpore form: {item.reason}"
+        found.setdefault(
+            refusal_name(item.op), {"name": refusal_name(item.op), "doc": f"{op} at {nodes}.", "message": repr(message)}
+        )
+    return list(found.values())
 
 
 # -- initializers ----------------------------------------------------------------------------------------------------
@@ -214,7 +235,7 @@ def _shared_name(pair: tuple[Code, Code], number: int) -> tuple[str, str]:
 
 def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
     rule = OPTIMIZERS[optimizer.op]
-    values = {rule.hyperparameters[name]: repr(value) for name, value in optimizer.hyperparameters.items()}
+    values = {rule.hyperparameters[name]: number_text(value) for name, value in optimizer.hyperparameters.items()}
     values.update({rule.flags[name]: "True" for name, on in optimizer.flags.items() if on})
     return {
         "cls": rule.cls,

@@ -31,10 +31,11 @@ class Layout:
 
     `channels_first` holds the tensors whose axes are in MindSpore's order (NCHW for NHWC). `flattened` holds those
     among them that were flattened, [batch, features], with the (height, width, channels) that the features were
-    made of: their features run channels first.
+    made of: their features run channels first. `outputs` are the network's, transposed back where that was asked for.
     """
 
     graph: Graph
+    outputs: tuple[Tensor, ...]
     channels_first: frozenset[Tensor]
     flattened: Mapping[Tensor, tuple[int, ...]]
 

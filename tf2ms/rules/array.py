@@ -42,7 +42,13 @@ def reshape(op: Op) -> Expression:
     return op.form(f"{{0}}.reshape({shape})", op.input(0))
 
 
-@rule("ConcatV2", "Concat", layout=any_order, form="ops.concat")
+def _joined(node: Node, graph: Graph) -> Need:
+    """Like any_order, but flattened features do not stay together when they are cut or joined."""
+    need = any_order(node, graph)
+    return need if len(node.shape() or ()) >= 3 else Need(original=need.tied or need.original)
+
+
+@rule("ConcatV2", "Concat", layout=_joined, form="ops.concat")
 def concat(op: Op) -> Expression:
     """tf.concat; the axis is the last input of ConcatV2 and the first of Concat."""
     at = len(op) - 1 if op.node.op == "ConcatV2" else 0
@@ -52,7 +58,7 @@ def concat(op: Op) -> Expression:
     return op.form(f"ops.concat(({places}), axis={axis})", *(op.input(index) for index in data))
 
 
-@rule("Split", layout=any_order, form="ops.split")
+@rule("Split", layout=_joined, form="ops.split")
 def split(op: Op) -> Expression:
     """tf.split into equal parts; MindSpore is given the size of a part."""
     axis = op.axis(int(op.required_constant(0, "the axis")), 1)

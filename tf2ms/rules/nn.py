@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tf2ms.graph import Graph, Node
 from tf2ms.layout import Need, any_order, channels_of, keeps_order
 from tf2ms.rules.initializers import initial_values
@@ -155,7 +157,7 @@ def fused_batch_norm(op: Op) -> Expression:
         moving_mean=mean,
         moving_variance=variance,
     )
-    return cell(op.input(0), defaults={"eps": 1e-5})
+    return replace(cell(op.input(0), defaults={"eps": 1e-5}), outputs=1)
 
 
 @rule("Relu", layout=any_order, form="nn.ReLU")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from tf2ms.graph import Graph, Node, Shape, Tensor
 from tf2ms.graph.types import VARIABLE_OPS
 from tf2ms.layout import Layout, channels_first_perm
 from tf2ms.rules.types import Layer, Value, Weight
-from tf2ms.split import Variable, short_float
+from tf2ms.split import Variable, number_text, short_float
 
 
 class NoForm(Exception):
@@ -21,11 +22,15 @@ class NoForm(Exception):
 
 @dataclass(frozen=True)
 class Expression:
-    """What a rule returns: a form over operands, or a layer called on them."""
+    """What a rule returns: a form over operands, or a layer called on them.
+
+    `outputs` is how many of the op's outputs it gives, where those are not all.
+    """
 
     form: str
     operands: tuple[Tensor | Weight | str, ...]
     layer: Layer | None = None
+    outputs: int | None = None
 
 
 class Cell:
@@ -87,7 +92,9 @@ class Op:
         constant = self.constant(index)
         if constant is None and self.graph[tensor.node].op not in VARIABLE_OPS:
             return tensor
-        if constant is not None and constant.ndim == 0 and constant.dtype.kind in "fiub":
+        if constant is not None and constant.dtype.kind not in "fiub":
+            raise NoForm("a constant holds no numbers")
+        if constant is not None and constant.ndim == 0:
             return _number(constant)
         return self._operand_weight(index)
 
@@ -230,7 +237,7 @@ def _number(constant: np.ndarray) -> str:
     value = constant.item()
     if isinstance(value, bool) or not isinstance(value, float):
         return repr(value)
-    if value != value or value in (float("inf"), float("-inf")):
-        return f'float("{value}")'
+    if not math.isfinite(value):
+        return number_text(value)
     value = short_float(constant) if constant.dtype == np.float32 else value
     return str(int(value)) if value.is_integer() and abs(value) < 1e6 else repr(value)

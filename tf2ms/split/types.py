@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -97,3 +98,8 @@ def short_float(value: Any) -> float:
     """The float with the fewest digits that is the same float32: 0.0001 for 9.99999974e-05."""
     value = float(value)
     return value if np.float32(value) != value else float(str(np.float32(value)))
+
+
+def number_text(value: float) -> str:
+    """A number as Python code, NaN and infinities too."""
+    return repr(value) if math.isfinite(value) else f'float("{value}")'
