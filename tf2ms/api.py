@@ -125,9 +125,14 @@ def _notes(roles: Roles) -> tuple[str, ...]:
     notes = []
     if roles.loss is None:
         notes.append("no training in this graph: the inference network is converted")
-    unknown = [item.name for item in roles.variables if item.initializer is None and roles.optimizer is not None]
+    unknown = [
+        item.name
+        for item in roles.variables
+        if roles.optimizer and (item.initializer is None or item.initializer.kind == "value")
+    ]
     if unknown:
-        notes.append(f"how {len(unknown)} variables start is not recovered: {', '.join(unknown[:3])} …")
+        names = f"{', '.join(unknown[:3])}{' …' if len(unknown) > 3 else ''}"
+        notes.append(f"{len(unknown)} variables start as MindSpore's layers do unless --checkpoint is given: {names}")
     return tuple(notes)
 
 

@@ -158,7 +158,12 @@ def _minimum_cut(region: nx.Graph, wishes: Mapping[object, bool]) -> set[object]
         if vertex in wishes:
             ends = ("first", vertex) if wishes[vertex] else (vertex, "original")
             flow.add_edge(*ends)  # without a capacity: never cut
-    _, (side, _) = nx.minimum_cut(flow, "first", "original")
+    try:
+        _, (side, _) = nx.minimum_cut(flow, "first", "original")
+    except nx.NetworkXUnbounded:
+        raise GraphError(
+            "channels are asked for of a tensor of unknown rank; give the inputs' shapes with --shape"
+        ) from None
     return set(side) - {"first"}
 
 

@@ -206,6 +206,8 @@ class Op:
         Raises: NoForm where the batch or channel entry is not 1.
         """
         values = tuple(self.node.attr(name) or default)
+        if len(values) != len(default) or min(values) < 1:
+            raise NoForm(f"{name} {list(values)} are not {len(default)} positive numbers")
         channels_first = str(self.node.attr("data_format", "NHWC")).startswith("NC")
         inner, outer = (values[2:], values[:2]) if channels_first else (values[1:-1], (values[0], values[-1]))
         if set(outer) != {1}:

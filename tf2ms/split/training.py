@@ -65,7 +65,10 @@ def _unknown_optimizer(op: str, applies: Iterable[Node]) -> Unsupported:
 
 def _inputs(node: Node) -> dict[str, Tensor]:
     """The apply op's inputs by the names its rule gives them."""
-    return dict(zip(OPTIMIZERS[node.op].inputs, node.inputs, strict=True))
+    names = OPTIMIZERS[node.op].inputs
+    if len(node.inputs) != len(names):
+        raise GraphError(f"'{node.name}' ({node.op}) has {len(node.inputs)} inputs, the op takes {len(names)}")
+    return dict(zip(names, node.inputs, strict=True))
 
 
 def _gradient(node: Node) -> Tensor:
