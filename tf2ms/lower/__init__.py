@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tf2ms.errors import Unsupported, UnsupportedOpError
+from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
 from tf2ms.graph import Node, Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.layout import Layout
@@ -16,6 +16,8 @@ from tf2ms.rules.types import Lowered, Program, Step, Weight
 from tf2ms.split import Roles
 
 __all__ = ["lower"]
+
+_PLACE = re.compile(r"\{(\d+)\}")
 
 
 def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowered:
@@ -85,24 +87,26 @@ class _Lowering:
         op = Op(node, self._layout, self._variables)
         expression = self._expression(node, op)
         operands = expression.operands
-        tensors = tuple(operand for operand in operands if isinstance(operand, Tensor))
-        weights = tuple(operand for operand in operands if isinstance(operand, Weight))
-        places: list[str] = []
-        names: list[tuple[str, Weight]] = []
-        position = {id(tensor): index for index, tensor in enumerate(tensors)}
+        if set(_PLACE.findall(expression.form)) != {str(index) for index in range(len(operands))}:
+            raise GraphError(f"'{node.name}' has {len(node.inputs)} inputs, which is not what {node.op} takes")
+        tensors: list[Tensor] = []
+        weights: list[tuple[str, Weight]] = []
+        several = sum(isinstance(operand, Weight) for operand in operands) > 1
+        places = []
         for operand in operands:
             if isinstance(operand, Tensor):
-                places.append(f"{{{position[id(operand)]}}}")
+                places.append(f"{{{len(tensors)}}}")
+                tensors.append(operand)
             elif isinstance(operand, Weight):
-                name = "weight" if len(weights) == 1 else f"weight_{len(names) + 1}"
-                names.append((name, operand))
+                name = f"weight_{len(weights) + 1}" if several else "weight"
+                weights.append((name, operand))
                 places.append(f"{{{name}}}")
             else:
                 places.append(operand)
         form = expression.form.format(*places, layer="{layer}")
         count = expression.outputs or max(1, len(node.shapes))
         outputs = tuple(Tensor(node.name, index) for index in range(count))
-        return Step(outputs, form, tensors, expression.layer, label(node), node.origins, node.op, tuple(names))
+        return Step(outputs, form, tuple(tensors), expression.layer, label(node), node.origins, node.op, tuple(weights))
 
     def _expression(self, node: Node, op: Op) -> Expression:
         if node.is_weight():
