@@ -142,7 +142,7 @@ def _values(module: Module, checkpoint: str | Path | None) -> dict[str, np.ndarr
     Raises: SourceError naming every variable that the checkpoint lacks or has in another shape.
     """
     stored: Mapping[str, np.ndarray] = read_weights(checkpoint) if checkpoint is not None else {}
-    if checkpoint is None and any(weight.value is None for weight in module.weights.values()):
+    if not module.weights or (checkpoint is None and any(w.value is None for w in module.weights.values())):
         return None
     values, wrong = {}, []
     for name, weight in module.weights.items():

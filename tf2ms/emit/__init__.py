@@ -44,6 +44,7 @@ def emit(structure: Structure, stem: str) -> Module:
     returned = [network.names[tensor] for tensor in network.program.outputs]
     loss_inputs = [structure.loss.names[tensor] for tensor in structure.loss.program.inputs] if structure.loss else []
     samples = _samples(structure)
+    functions = frozenset(function.name for function in structure.functions)
     text = (
         _environment()
         .get_template("module.py.j2")
@@ -60,8 +61,8 @@ def emit(structure: Structure, stem: str) -> Module:
             outputs=tuple(returned),
             helpers=[_helper(name) for name in _helpers(cells)],
             shared=shared,
-            functions=[_function(function) for function in structure.functions],
-            classes=[_cell(block) for block in cells],
+            functions=[_function(function, functions) for function in structure.functions],
+            classes=[_cell(block, functions) for block in cells],
             unsupported=_refusals(structure),
             batch=[names[item.tensor] for item in (*roles.fed("backbone"), *roles.fed("loss"))],
             network_inputs=[names[tensor] for tensor in network.program.inputs],
@@ -93,7 +94,7 @@ def _helper(cls: str) -> str:
 # -- classes and functions -------------------------------------------------------------------------------------------
 
 
-def _cell(block: Block) -> dict[str, Any]:
+def _cell(block: Block, functions: frozenset[str]) -> dict[str, Any]:
     """What the template needs of a class."""
     optional = [f"{name}={value_text(block.defaults[name], {})}" for name in block.parameters if name in block.defaults]
     return {
@@ -102,7 +103,7 @@ def _cell(block: Block) -> dict[str, Any]:
         "parameters": [name for name in block.parameters if name not in block.defaults] + optional,
         "members": list(_members(block)),
         "inputs": [block.names[tensor] for tensor in block.program.inputs],
-        "body": statements(block.program, block.names, block.attributes),
+        "body": statements(block.program, block.names, block.attributes, reserved=functions),
     }
 
 
@@ -131,13 +132,13 @@ def _list_text(values: Any) -> str:
     return number_text(short_float(values)) if isinstance(values, float) else repr(values)
 
 
-def _function(function: Function) -> dict[str, Any]:
+def _function(function: Function, functions: frozenset[str]) -> dict[str, Any]:
     attributes = ("",) * len(function.program.steps)
     return {
         "name": function.name,
         "doc": function.doc,
         "inputs": [function.names[tensor] for tensor in function.program.inputs],
-        "body": statements(function.program, function.names, attributes, prefix=""),
+        "body": statements(function.program, function.names, attributes, prefix="", reserved=functions),
     }
 
 

@@ -28,15 +28,35 @@ class _Pending:
 
 
 def statements(
-    program: Program, names: Mapping[Tensor, str], attributes: tuple[str, ...], prefix: str = "self."
+    program: Program,
+    names: Mapping[Tensor, str],
+    attributes: tuple[str, ...],
+    prefix: str = "self.",
+    reserved: frozenset[str] = frozenset(),
 ) -> list[str]:
-    """The body's lines, `return` last. `prefix` leads to the attributes."""
-    return _Writer(program, names, attributes, prefix).write()
+    """The body's lines, `return` last.
+
+    Args:
+        program: the steps.
+        names: the preferred variable of each tensor.
+        attributes: the attribute of each step.
+        prefix: leads to the attributes.
+        reserved: names that no variable may hide, such as the module's functions.
+    """
+    return _Writer(program, names, attributes, prefix, reserved).write()
 
 
 class _Writer:
-    def __init__(self, program: Program, names: Mapping[Tensor, str], attributes: tuple[str, ...], prefix: str):
+    def __init__(
+        self,
+        program: Program,
+        names: Mapping[Tensor, str],
+        attributes: tuple[str, ...],
+        prefix: str,
+        reserved: frozenset[str],
+    ):
         self.program = program
+        self.reserved = reserved
         self.names = names
         self.attributes = attributes
         self.prefix = prefix
@@ -125,6 +145,8 @@ class _Writer:
 
     def _is_free(self, variable: str) -> bool:
         """Whether the variable holds nothing that is still to be read."""
+        if variable in self.reserved:
+            return False
         return variable not in self.holder or not self.left.get(self.holder[variable])
 
     def _return(self) -> None:

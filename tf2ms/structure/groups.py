@@ -132,6 +132,10 @@ def arguments_of(step: Step) -> dict[str, Value]:
     return {**dict(step.layer.defaults), **dict(step.layer.arguments)} if step.layer else {}
 
 
+_MAX_DEPTH = 16
+"""Scopes nested deeper than this are taken as one: nobody writes them, and each level costs a look at every step."""
+
+
 # -- finders -------------------------------------------------------------------------------------------------------
 
 
@@ -216,7 +220,7 @@ def numbered_prefix(label: tuple[str, ...]) -> tuple[str, ...]:
 
 def scopes(body: Body) -> Iterator[Group]:
     """Steps that share a name scope, the deepest scopes first."""
-    yield from _named(body, lambda label: [label[:depth] for depth in range(len(label) - 1, 0, -1)])
+    yield from _named(body, lambda label: [label[:depth] for depth in range(min(len(label) - 1, _MAX_DEPTH), 0, -1)])
 
 
 def numbered(body: Body) -> Iterator[Group]:
@@ -230,8 +234,12 @@ def _named(body: Body, prefixes_of: Any) -> Iterator[Group]:
         for prefix in prefixes_of(step.label):
             if prefix:
                 held[prefix].append(index)
+    seen: set[tuple[int, ...]] = set()
     for prefix in sorted(held, key=lambda prefix: (-len(prefix), prefix)):
         members = held[prefix]
+        if tuple(members) in seen:
+            continue  # a scope around just one scope
+        seen.add(tuple(members))
         if sum(body.steps[index].layer is not None for index in members) >= 2:
             group = body.group(members, prefix)
             if group is not None:
