@@ -55,7 +55,8 @@ def assign_layout(
     Raises: GraphError if a rule asks for channels of a tensor of unknown rank.
     """
     needs = {node.name: _need(node, graph, rule_of, keep_nhwc) for node in graph}
-    groups, wishes = _groups(graph, needs, outputs if keep_nhwc else ())
+    flat = tuple(tensor for tensor in outputs if len(graph.shape(tensor) or ()) < 3)  # no transpose puts features back
+    groups, wishes = _groups(graph, needs, outputs if keep_nhwc else flat)
     joined = nx.Graph()
     joined.add_nodes_from(groups.values())
     for node in graph:

@@ -77,14 +77,14 @@ class _Lowering:
         op = Op(node, self._layout, self._variables)
         expression = self._expression(node, op)
         operands = expression.operands
-        tensors = tuple(operand for operand in operands if isinstance(operand, Tensor))
+        tensors = tuple(dict.fromkeys(operand for operand in operands if isinstance(operand, Tensor)))
         weights = tuple(operand for operand in operands if isinstance(operand, Weight))
         places: list[str] = []
         names: list[tuple[str, Weight]] = []
-        position = {id(tensor): index for index, tensor in enumerate(tensors)}
+        position = {tensor: index for index, tensor in enumerate(tensors)}
         for operand in operands:
             if isinstance(operand, Tensor):
-                places.append(f"{{{position[id(operand)]}}}")
+                places.append(f"{{{position[operand]}}}")
             elif isinstance(operand, Weight):
                 name = "weight" if len(weights) == 1 else f"weight_{len(names) + 1}"
                 names.append((name, operand))

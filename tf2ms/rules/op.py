@@ -11,6 +11,7 @@ import numpy as np
 from tf2ms.graph import Graph, Node, Shape, Tensor
 from tf2ms.graph.types import VARIABLE_OPS
 from tf2ms.layout import Layout, channels_first_perm
+from tf2ms.rules.sizes import Part, Sizes, is_shape_arithmetic, read_sizes
 from tf2ms.rules.types import Layer, Value, Weight
 from tf2ms.split import Variable, short_float
 
@@ -87,17 +88,48 @@ class Op:
         constant = self.constant(index)
         if constant is None and self.graph[tensor.node].op not in VARIABLE_OPS:
             return tensor
-        if constant is not None and constant.ndim == 0 and constant.dtype.kind in "fiub":
+        if constant is not None and constant.ndim == 0 and _is_exact_literal(constant):
             return _number(constant)
         return self._operand_weight(index)
 
+    def tensor(self, index: int) -> Tensor | Weight:
+        """Like `input`, for where a plain number would not do: `x.reshape`, `ops.sin(x)`."""
+        found = self.input(index)
+        return self.weight(index) if isinstance(found, str) else found
+
     def inputs(self) -> tuple[Tensor | Weight | str, ...]:
-        """Every operand."""
-        return tuple(self.input(index) for index in range(len(self)))
+        """Every operand; numbers are written out as long as one operand is a tensor."""
+        found = [self.input(index) for index in range(len(self))]
+        if found and all(isinstance(item, str) for item in found):
+            found[0] = self.weight(0)
+        return tuple(found)
+
+    def dtype(self, name: str = "T", default: str = "float32") -> str:
+        """The data type that an attribute names, as numpy calls it."""
+        return str(self.node.attr(name) or default)
 
     def constant(self, index: int) -> np.ndarray | None:
-        """The input's value if it is known before the network runs."""
-        return self.graph.constant(self.node.inputs[index])
+        """The input's value if it is known before the network runs, shape arithmetic included."""
+        tensor = self.node.inputs[index]
+        value = self.graph.constant(tensor)
+        node = self.graph[tensor.node]
+        if value is None and is_shape_arithmetic(node):
+            known = read_sizes(self.graph, tensor, self._layout.channels_first).known
+            return None if known is None else known.astype(_integer_type(node))
+        return value
+
+    def sizes(self, index: int) -> Sizes:
+        """An input that is read as plain integers: a shape, bounds, multiples."""
+        return read_sizes(self.graph, self.node.inputs[index], self._layout.channels_first)
+
+    def number(self, index: int) -> Sizes:
+        """A scalar input that is read as a plain number."""
+        constant = self.constant(index)
+        if constant is not None:
+            return Sizes((Part(_number(constant)),), scalar=True)
+        if "int" in self.dtype("Tidx" if self.node.attr("Tidx") else "T"):
+            return self.sizes(index)
+        return Sizes((Part("float({0})", (self.node.inputs[index],)),), scalar=True)
 
     def required_constant(self, index: int, what: str) -> np.ndarray:
         """Like `constant`; a computed one has no form."""
@@ -131,6 +163,12 @@ class Op:
             return Weight(name, source_shape, grouped, perm, shape, value.dtype.name, False, None, value)
         held = self._variables[name]
         return Weight(held.name, source_shape, grouped, perm, shape, held.dtype, held.trainable, held.initializer)
+
+    def literal(self, value: np.ndarray) -> Weight:
+        """A tensor of known values under the node's own name."""
+        shape = value.shape
+        axes = tuple(range(len(shape)))
+        return Weight(self.node.name, shape, shape, axes, shape, value.dtype.name, False, None, value)
 
     def dense_kernel(self, index: int) -> Weight:
         """The [in, out] matrix of a dense layer as (out, in), its rows following a flattened input's order."""
@@ -223,6 +261,19 @@ def scalar_if_square(values: Sequence[int]) -> Value:
     """3 for (3, 3): as a person writes a kernel size."""
     values = tuple(int(value) for value in values)
     return values[0] if len(set(values)) == 1 else values
+
+
+def _integer_type(node: Node) -> str:
+    """The type that an op of shape arithmetic gives."""
+    found = node.attr("DstT") or node.attr("out_type") or node.attr("T") or "int32"
+    return str(found) if str(found).startswith("int") else "int32"
+
+
+def _is_exact_literal(constant: np.ndarray) -> bool:
+    """Whether a plain number keeps the tensor's dtype and value: MindSpore takes Python floats as float32."""
+    if constant.dtype == np.float64:
+        return bool(np.float64(np.float32(constant)) == constant) or bool(np.isnan(constant))
+    return constant.dtype.name in ("float16", "float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 
 
 def _number(constant: np.ndarray) -> str:
