@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-FORWARD = {"float32": 2e-6, "float64": 1e-9, "float16": 2e-3, "bfloat16": 2e-2, "complex64": 4e-6, "complex128": 1e-9}
+FORWARD = {"float32": 4e-6, "float64": 1e-9, "float16": 2e-3, "bfloat16": 2e-2, "complex64": 4e-6, "complex128": 1e-9}
 GRADIENT = {"float32": 1e-5, "float64": 1e-8, "float16": 5e-3, "bfloat16": 4e-2, "complex64": 1e-5, "complex128": 1e-8}
 
 

@@ -98,20 +98,39 @@ def reshape(op: Op) -> Expression:
     return op.form(f"{{0}}.reshape({shape})", op.tensor(0))
 
 
-@rule("Squeeze", form="ops.squeeze")
+def _spatial_axis_layout(node: Node, graph: Graph) -> Need:
+    """An axis of size 1 comes or goes between batch and channels: the others keep their order."""
+    smaller, larger = graph.shape(node.inputs[0]), node.shape()
+    axes: list[int] | None = None
+    if node.op == "Squeeze":
+        smaller, larger = larger, smaller
+        axes = list(node.attr("squeeze_dims") or ())
+    else:
+        constant = graph.constant(node.inputs[1])
+        axes = None if constant is None else [int(constant)]
+    if smaller is None or larger is None or len(smaller) < 3 or not axes:
+        return keeps_order(node, graph)
+    inner = all(0 < axis % len(larger) < len(larger) - 1 for axis in axes)
+    return Need(tied=(("in", 0), ("out", 0))) if inner else keeps_order(node, graph)
+
+
+@rule("Squeeze", layout=_spatial_axis_layout, form="ops.squeeze")
 def squeeze(op: Op) -> Expression:
     """tf.squeeze; without axes TensorFlow drops every axis of size 1."""
     named = op.attr("squeeze_dims") or op.attr("axis") or ()
-    axes = tuple(sorted(int(axis) % op.rank() for axis in named))
+    axes = tuple(sorted(op.axis(axis) for axis in named))
     if not axes:
         return op.form("{0}.squeeze()", op.tensor(0))
     return op.form(f"{{0}}.squeeze({axes[0] if len(axes) == 1 else axes})", op.tensor(0))
 
 
-@rule("ExpandDims", form="ops.expand_dims")
+@rule("ExpandDims", layout=_spatial_axis_layout, form="ops.expand_dims")
 def expand_dims(op: Op) -> Expression:
     """tf.expand_dims."""
-    return op.form(f"ops.expand_dims({{0}}, {int(op.required_constant(1, 'the axis'))})", op.tensor(0))
+    axis = int(op.required_constant(1, "the axis"))
+    if op.is_channels_first(Tensor(op.node.name)) and op.rank() >= 3:
+        axis = axis % (op.rank() + 1) + 1
+    return op.form(f"ops.expand_dims({{0}}, {axis})", op.tensor(0))
 
 
 @rule("Transpose", "ConjugateTranspose", layout=keeps_order, form="ops.transpose")
@@ -287,9 +306,9 @@ def slice_(op: Op) -> Expression:
     return op.form(f"{{0}}[{', '.join(parts)}]" if parts else "{0}", op.tensor(0))
 
 
-@rule("StridedSlice", form="x[a:b:c, …]", note="the gradient of MindSpore's own StridedSlice is wrong under masks")
+@rule("StridedSlice", form="x[a:b:c, …]", note="strides are gathered: the gradient of MindSpore's own fails")
 def strided_slice(op: Op) -> Expression:
-    """x[...] of every form: masks, new axes, negative strides (a flip, then a slice)."""
+    """x[...] of every form: masks, new axes, negative strides."""
     return strided_slice_text(op)
 
 

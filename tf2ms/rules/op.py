@@ -236,7 +236,11 @@ class Op:
 
         Raises: NoForm where the batch or channel entry is not 1.
         """
-        values = tuple(self.node.attr(name) or default)
+        at = {"ksize": 1, "strides": 2}.get(name)
+        if self.node.op.endswith("PoolV2") and at is not None:
+            values = tuple(int(size) for size in self.required_constant(at, f"the {name}"))
+        else:
+            values = tuple(self.node.attr(name) or default)
         channels_first = str(self.node.attr("data_format", "NHWC")).startswith("NC")
         inner, outer = (values[2:], values[:2]) if channels_first else (values[1:-1], (values[0], values[-1]))
         if set(outer) != {1}:
@@ -246,9 +250,17 @@ class Op:
     def pad_mode(self) -> str:
         """MindSpore's name of the padding; both frameworks put the odd pixel of SAME at the bottom and right."""
         padding = self.attr("padding")
-        if padding not in ("SAME", "VALID"):
+        if padding not in ("SAME", "VALID", "EXPLICIT"):
             raise NoForm(f"padding {padding}")
-        return str(padding).lower()
+        return "pad" if padding == "EXPLICIT" else str(padding).lower()
+
+    def explicit_padding(self) -> tuple[int, ...]:
+        """(top, bottom, left, right) of EXPLICIT padding, else ()."""
+        values = self.attr("explicit_paddings") if self.attr("padding") == "EXPLICIT" else None
+        if not values:
+            return ()
+        first = 4 if str(self.node.attr("data_format", "NHWC")).startswith("NC") else 2
+        return tuple(int(size) for size in values[first : len(values) - (4 - first)])
 
     # -- results -------------------------------------------------------------------------------------------------
 

@@ -29,9 +29,9 @@ def _reduced(op: Op, name: str, form: str = "{0}") -> Expression:
         return op.form(form, op.tensor(0))  # no axis: nothing is reduced
     if len(axes) == op.rank() and not keep:
         return op.form(f"ops.{name}({form})", op.tensor(0))
-    if name == "prod":  # the function takes one axis at most
-        flag = "keep_dims=True" if keep else ""
-        return op.form(f"ops.ReduceProd({flag})({form}, {tuple(axes)})", op.tensor(0))
+    if name == "prod" or (keep and name.startswith("reduce")):  # the functions take one axis, or no `keep_dims`
+        primitive = "".join(word.capitalize() for word in name.replace("prod", "reduce_prod").split("_"))
+        return op.form(f"ops.{primitive}({keep[2:]})({form}, {axes[0] if len(axes) == 1 else tuple(axes)})", op.tensor(0))
     return op.form(f"ops.{name}({form}, {axes[0] if len(axes) == 1 else tuple(axes)}{keep})", op.tensor(0))
 
 
