@@ -9,7 +9,7 @@ def tf_einsum(equation, x, y=None):
     hidden = max(len(term) - len(labels.replace("...", "")) for term, labels in zip(terms, sources.split(",")))
     target = target.replace("...", "ABCDEFGH"[8 - hidden :])
     for index, term in enumerate(terms):
-        alone = [label for label in term if label not in target and all(label not in t for t in terms if t != term)]
+        alone = [label for label in term if label not in target and label not in "".join(terms[:index] + terms[index + 1 :])]
         if alone:
             tensors[index] = ops.reduce_sum(tensors[index], tuple(term.index(label) for label in alone))
             terms[index] = "".join(label for label in term if label not in alone)
@@ -28,5 +28,5 @@ def tf_einsum(equation, x, y=None):
     a = moved[0].reshape(counts[0], counts[1], counts[2])
     b = moved[1].reshape(counts[0], counts[2], counts[3])
     made = batch + rows + columns
-    product = ops.matmul(a, b).reshape(tuple(sizes.get(label, 1) for label in made))
+    product = (ops.matmul(a, b) if inner else a * b).reshape(tuple(sizes.get(label, 1) for label in made))
     return ops.transpose(product, tuple(made.index(label) for label in target)) if len(target) > 1 else product

@@ -5,6 +5,7 @@ from harness import case, const, i32, i64, x
 
 TYPES = ("float32", "float64", "float16", "int32", "int64", "uint8", "bool")
 CASES = [
+    case("ConcatV2", [x(2, dtype="uint32"), const(np.array([1, 2, 2**31], np.uint32))], i32(0)), case("ConcatV2", [x(2, dtype="uint64"), const(np.array([7], np.uint64))], i32(0)), case("ConcatV2", [x(2, dtype="uint16"), const(np.array([7], np.uint16))], i32(0)), case("Fill", i32([2]), const(7, np.uint32)),
     case("Reshape", x(2, 6), i32([3, 4])), case("Reshape", x(2, 6), i32([-1, 2, 2])), case("Reshape", x(2, 3, 4, 5), i32([2, 60])),
     case("Reshape", x(2, 3, 4, 5), i64([2, -1])), case("Reshape", x(), i32([1, 1])), case("Reshape", x(1, 1), i32([])), case("Reshape", x(0, 3), i32([3, 0])),
     *(case("Reshape", x(2, 6, dtype=t), i32([12])) for t in TYPES), case("Reshape", const(2.0, np.float32), i32([1])),

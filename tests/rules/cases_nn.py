@@ -21,6 +21,7 @@ def conv(data, kernel, stride=1, padding="SAME", dilation=1, op="Conv2D", **more
 
 
 CASES = [
+    conv(x(1, 8, 8, 3, dtype="float16"), w(3, 3, 3, 4, dtype="float16"), grad=1e-2),
     *(conv(x(2, 9, 8, 3), w(3, 3, 3, 4), s, p) for s in (1, 2, 3) for p in ("SAME", "VALID")), *(conv(x(2, 9, 8, 3), w(3, 2, 3, 4), 1, p, 2) for p in ("SAME", "VALID")), conv(x(2, 9, 8, 3), w(5, 1, 3, 4), (2, 1)), conv(x(2, 9, 8, 3), w(1, 1, 3, 8)),
     conv(x(2, 9, 8, 4), w(3, 3, 2, 6), unknown=False), conv(x(2, 7, 7, 3), w(3, 3, 3, 4), 2, "EXPLICIT", explicit_paddings=[0, 0, 1, 2, 0, 3, 0, 0]), conv(x(2, 9, 8, 3), x(3, 3, 3, 4), 2, unknown=False), conv(x(2, 7, 7, 3), x(3, 3, 3, 4), 1, "EXPLICIT", explicit_paddings=[0, 0, 1, 2, 0, 3, 0, 0], unknown=False),
     *(conv(x(2, 9, 8, 3), w(3, 3, 3, m), s, p, op="DepthwiseConv2dNative") for m in (1, 2) for s in (1, 2) for p in ("SAME", "VALID")), conv(x(2, 9, 9, 3), w(3, 3, 3, 2), 1, "SAME", 2, op="DepthwiseConv2dNative", gradient=False), conv(x(2, 7, 7, 3), w(3, 3, 3, 1), 2, "EXPLICIT", op="DepthwiseConv2dNative", explicit_paddings=[0, 0, 1, 2, 0, 3, 0, 0]), conv(x(2, 9, 8, 3), x(3, 3, 3, 2), 1, op="DepthwiseConv2dNative", unknown=False),

@@ -7,11 +7,15 @@ channels-first network; and its gradient with respect to every float input where
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+IMAGE_OPS = frozenset(
+    """Conv2D DepthwiseConv2dNative Conv2DBackpropInput Conv3D MaxPool MaxPoolV2 MaxPool3D AvgPool AvgPool3D BiasAdd
+    FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 SpaceToDepth DepthToSpace""".split()
+)
 FORWARD = {"float32": 4e-6, "float64": 1e-9, "float16": 2e-3, "bfloat16": 2e-2, "complex64": 4e-6, "complex128": 1e-9}
 GRADIENT = {"float32": 1e-5, "float64": 1e-8, "float16": 5e-3, "bfloat16": 4e-2, "complex64": 1e-5, "complex128": 1e-8}
 
@@ -106,7 +110,36 @@ class Built:
 
 
 def build(item: Case, variant: str) -> Built:
-    """The case's graph and what TensorFlow makes of it; `variant` is "static", "unknown" or "channels"."""
+    """The case's graph and what TensorFlow makes of it; `variant` is "static", "unknown", "channels" or "nchw".
+
+    TensorFlow's processor kernels do not run channels-first graphs: for "nchw" the expected values come from the
+    channels-last op between transposes, and the graph to convert holds the channels-first op.
+    """
+    if variant == "nchw":
+        expected = _built(item, "transposed")
+        converted = _built(item, "nchw")
+        named = dict(zip(expected.cotangents, converted.outputs, strict=False))
+        cotangents = {named[name]: value for name, value in expected.cotangents.items()}
+        return replace(expected, graph_def=converted.graph_def, outputs=converted.outputs, cotangents=cotangents)
+    return _built(item, variant)
+
+
+def _first(value: Any) -> Any:
+    """An image's axes, or a list of four or five entries, one an axis, in channels-first order."""
+    if isinstance(value, np.ndarray):
+        return value.transpose(0, value.ndim - 1, *range(1, value.ndim - 1)) if value.ndim in (4, 5) else value
+    return [value[0], value[-1], *value[1:-1]]
+
+
+def _first_attributes(attrs: dict[str, Any]) -> dict[str, Any]:
+    moved = {name: _first(value) if name in ("strides", "dilations", "ksize") else value for name, value in attrs.items()}
+    if "explicit_paddings" in attrs:
+        p = attrs["explicit_paddings"]
+        moved["explicit_paddings"] = [*p[:2], *p[-2:], *p[2:-2]]
+    return moved
+
+
+def _built(item: Case, variant: str) -> Built:
     import tensorflow as tf
     from tensorflow.python.framework import op_def_library, op_def_registry
 
@@ -119,26 +152,38 @@ def build(item: Case, variant: str) -> Built:
             if isinstance(value, list):
                 return [operand(item, f"{name}_{index}") for index, item in enumerate(value)]
             if isinstance(value, Const):
-                return tf.constant(value.value, name=name)
+                vector = variant == "nchw" and value.value.dtype == np.int32 and value.value.size in (4, 5)
+                return tf.constant(_first(list(value.value)) if vector else value.value, name=name)
             value = np.asarray(value)
+            if variant in ("nchw", "transposed"):
+                value = _first(value)
             shape = (None,) * value.ndim if variant == "unknown" else value.shape
             feeds[name] = value
             sources[name] = tensor = tf.compat.v1.placeholder(value.dtype, shape, name=name)
             if variant == "channels" and value.ndim == 4 and value.dtype == np.float32:
                 tensor = tf.raw_ops.MaxPool(input=tensor, ksize=[1] * 4, strides=[1] * 4, padding="VALID")
+            if variant == "transposed" and value.ndim in (4, 5):
+                tensor = tf.transpose(tensor, [0, *range(2, value.ndim), 1])
             return tensor
 
         definition = op_def_registry.get(item.op)
         arguments: dict[str, Any] = {}
+        attrs = dict(item.attrs)
+        if variant == "nchw":
+            rank = max(np.ndim(value) for value in item.inputs)
+            attrs = {**_first_attributes(attrs), "data_format": "NCHW" if rank == 4 else "NCDHW"}
         inferred = {a.name for a in definition.input_arg} | {a.type_attr for a in definition.input_arg}
         defaults = {
             attr.name: _default(attr.default_value)
             for attr in definition.attr
-            if attr.HasField("default_value") and attr.name not in item.attrs and attr.name not in inferred
+            if attr.HasField("default_value") and attr.name not in attrs and attr.name not in inferred
         }
         for argument, value in zip(definition.input_arg, item.inputs, strict=True):
             arguments[argument.name] = operand(value, f"in_{argument.name}")
-        results = list(op_def_library._apply_op_helper(item.op, name="op", **arguments, **defaults, **item.attrs)[2].outputs)
+        results = list(op_def_library._apply_op_helper(item.op, name="op", **arguments, **defaults, **attrs)[2].outputs)
+        if variant == "transposed":
+            results = [tf.transpose(r, [0, r.shape.rank - 1, *range(1, r.shape.rank - 1)]) if r.shape.rank in (4, 5) else r
+                       for r in results]  # fmt: skip
         if variant == "channels":
             results = [
                 tf.raw_ops.MaxPool(input=r, ksize=[1] * 4, strides=[1] * 4, padding="VALID")
@@ -149,6 +194,8 @@ def build(item: Case, variant: str) -> Built:
         results = [results[index] for index in item.outputs] if item.outputs else results
         graph_def = graph.as_graph_def()
         outputs = [tensor.name for tensor in results]
+        if variant == "nchw":
+            return Built(graph_def, feeds, outputs, [])
         wanted, given, cotangents = [], [], {}
         if item.gradient and variant != "unknown":
             wanted = [name for name, tensor in sources.items() if tensor.dtype.is_floating]
@@ -255,4 +302,8 @@ def variants(item: Case) -> list[str]:
         found.append("unknown")
     if item.channels and any(array.ndim == 4 and array.dtype == np.float32 and array.size for array in fed):
         found.append("channels")
+    if item.op in IMAGE_OPS and "float32" in {array.dtype.name for array in fed} and not any(
+        isinstance(value, np.ndarray) and value.ndim == 4 for value in item.inputs[1:2]
+    ):
+        found.append("nchw")
     return found

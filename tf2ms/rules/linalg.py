@@ -137,7 +137,7 @@ def log_matrix_determinant(op: Op) -> Expression:
     return op.form("ops.slogdet({0})", op.tensor(0))
 
 
-@rule("Cholesky", form="ops.cholesky")
+@rule("Cholesky", form="ops.cholesky", note="no gradient on CPU")
 def cholesky(op: Op) -> Expression:
     """tf.linalg.cholesky."""
     _real(op)

@@ -10,15 +10,20 @@ from tf2ms.layout import Need, any_order, channels_of, keeps_order
 from tf2ms.rules.initializers import initial_values
 from tf2ms.rules.op import Cell, Expression, NoForm, Op, scalar_if_square
 from tf2ms.rules.registry import elementwise, no_form, rule
-from tf2ms.rules.types import Value, Weight
+from tf2ms.rules.types import Code, Value, Weight
 
 _F64 = "float64 to 1e-6 on CPU"
 _CONV_DEFAULTS: dict[str, Value] = {"stride": 1, "dilation": 1, "group": 1, "has_bias": False, "padding": 0}
 
 
 def _check_float(op: Op) -> None:
-    if op.dtype() != "float32":
-        raise NoForm(f"a convolution in {op.dtype()}: the layer's weights are float32")
+    if op.dtype() not in ("float32", "float16"):
+        raise NoForm(f"a convolution in {op.dtype()}, which MindSpore has in float32 and float16 only")
+
+
+def _weight_type(op: Op) -> Code | None:
+    """The layer's type where it is not float32."""
+    return None if op.dtype() == "float32" else Code(f"ms.{op.dtype()}")
 
 
 def _convolution(op: Op, cls: str, kernel: Weight, in_channels: int, group: int) -> Expression:
@@ -36,6 +41,7 @@ def _convolution(op: Op, cls: str, kernel: Weight, in_channels: int, group: int)
         dilation=scalar_if_square(op.spatial("dilations")),
         group=group,
         has_bias=bias is not None,
+        dtype=_weight_type(op),
         weight=kernel,
         bias=bias,
         **initial_values(kernel, bias),
@@ -196,6 +202,7 @@ def matmul(op: Op) -> Expression:
         ("out_channels", kernel.shape[0]),
         has_bias=bias is not None,
         activation=op.attr("activation"),
+        dtype=_weight_type(op),
         weight=kernel,
         bias=bias,
         **initial_values(kernel, bias),

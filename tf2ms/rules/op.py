@@ -265,8 +265,8 @@ class Op:
     # -- results -------------------------------------------------------------------------------------------------
 
     def form(self, form: str, *operands: Tensor | Weight | str) -> Expression:
-        """An expression over the operands, all inputs by default."""
-        return Expression(form, operands or self.inputs())
+        """An expression over the operands; over all inputs where none is given and the form reads some."""
+        return Expression(form, operands or (self.inputs() if "{0}" in form else ()))
 
 
 def scalar_if_square(values: Sequence[int]) -> Value:
