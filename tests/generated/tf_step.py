@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 
 OUTPUTS = [
-    f"{layer}/{layer}"
-    for head in ("cls1", "cls2", "cls3")
-    for layer in (f"{head}_fc_pose_xyz", f"{head}_fc_pose_wpqr")
+    f"{layer}/{layer}" for head in ("cls1", "cls2", "cls3") for layer in (f"{head}_fc_pose_xyz", f"{head}_fc_pose_wpqr")
 ]
 BATCH = 2
 
 
-def feeds() -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
+SEEDS = (1, 3)
+"""Of the two batches."""
+
+
+def feeds(seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
     images = 50 * rng.standard_normal((BATCH, 224, 224, 3))
     quaternions = rng.standard_normal((BATCH, 4))
     return {
@@ -38,14 +40,17 @@ def main(folder: Path, out: Path) -> None:
         applies = [node for node in graph.get_operations() if node.type == "ApplyAdam"]
         gradients = {node.inputs[0].op.name: node.inputs[9] for node in applies}
         variables = {name: graph.get_tensor_by_name(f"{name}:0") for name in gradients}
-        given = feeds()
-        fed = {f"{name}:0": value for name, value in given.items()}
+        given = feeds(SEEDS[0])
+        fed, other = ({f"{name}:0": v for name, v in feeds(seed).items()} for seed in SEEDS)
         found: dict[str, np.ndarray] = {f"feed:{name}": value for name, value in given.items()}
         outputs = [f"{name}:0" for name in OUTPUTS]
         with tf1.Session(graph=graph) as session:
             session.run("save/restore_all", {"save/Const:0": str(folder / "posenet.ckpt")})
             for index, value in enumerate(session.run(outputs, fed)):
                 found[f"output:{index}"] = value
+            loss, made = session.run(["add_4:0", gradients], other)
+            found["loss:other"] = loss
+            found.update({f"gradient-other:{name}": value for name, value in made.items()})
             for step in range(2):
                 loss, made, _ = session.run(["add_4:0", gradients, "Adam"], fed)
                 found[f"loss:{step}"] = loss

@@ -61,7 +61,7 @@ def no_traceback(source, **options):
     return conversion
 
 
-# -- structure -------------------------------------------------------------------------------------------------------
+# -- structure ---------------------------------------------------------------------------------------------------------
 
 
 def test_empty_graph():
@@ -191,7 +191,7 @@ def test_op_types_with_braces_and_quotes(op):
     assert conversion is not None
 
 
-# -- names ---------------------------------------------------------------------------------------------------------------
+# -- names -------------------------------------------------------------------------------------------------------------
 
 EVIL = [
     'x"); import os; os.system("echo pwned")#',
@@ -360,7 +360,7 @@ def test_strange_names(name, style, plain):
 
 SOME = ["self", "x", "nn", "ops", "os", "ms", "np", "ds", "LRN", "ConvReLU", "SAMPLES", "name", "phase", "training",
         "cells", "print", "None", "match", "weight", "network", "loss", "distance", "f\u00fcr", "1conv", "_params",
-        "_cells", "bprop", "construct", "to", "grad", "float", "type", "len", "tuple", "x_2", "conv", "relu"]  # fmt: skip
+        "_cells", "bprop", "construct", "to", "grad", "float", "type", "len", "tuple", "x_2", "conv"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SOME)
@@ -374,7 +374,9 @@ def test_networks_with_strange_names_compute_the_same(name, plain, tmp_path):
     assert_same_training(plain, conversion, table=names)
 
 
-@pytest.mark.parametrize("names", [("a-b", "a_b"), ("A_B", "a_b"), ("a.b", "a-b"), ("a/b", "a_b"), ("a" * 60, "a" * 61)])
+@pytest.mark.parametrize(
+    "names", [("a-b", "a_b"), ("A_B", "a_b"), ("a.b", "a-b"), ("a/b", "a_b"), ("a" * 60, "a" * 61)]
+)
 def test_names_that_become_the_same(names, plain, tmp_path):
     table = dict(zip(("aaa_layer", "bbb_layer"), names, strict=True))
     source, renames = called(plain, table)
@@ -384,7 +386,7 @@ def test_names_that_become_the_same(names, plain, tmp_path):
         assert_same_outputs(plain, conversion, table=renames)
 
 
-@pytest.mark.parametrize("name", ["Pose-Net", "1net", "class", "für", "", " ", "a/b", "x\ny", "Cell", "nn", "ops", "LRN",
+@pytest.mark.parametrize("name", ["Pose-Net", "1net", "class", "für", "", " ", "a/b", "x\ny", "Cell", "nn", "LRN",
                                   "ConvReLU", "Model", "Parameter", "a" * 300, '"; import os', "main", "ds", "os",
                                   "LossMonitor", "TrainOneStepCell", "Normal", "mindspore", "numpy"])  # fmt: skip
 def test_network_names(name, plain, tmp_path):
@@ -448,7 +450,7 @@ def test_a_wide_sum():
     assert no_traceback(graph(*nodes)) is not None
 
 
-# -- constants and shapes ------------------------------------------------------------------------------------------------
+# -- constants and shapes ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e-45, -0.0, 3.4e38, 1e6, 123456789.0, 0.1], ids=str)
@@ -505,7 +507,9 @@ def test_hyperparameters_that_are_no_numbers(rate):
         ms_network(conversion)
 
 
-@pytest.mark.parametrize("shape", [[0, 3], [2, 0], [0], [], [1], [1, 1], [None], [None, None, None, None, None, None]], ids=str)
+@pytest.mark.parametrize(
+    "shape", [[0, 3], [2, 0], [0], [], [1], [1, 1], [None], [None, None, None, None, None, None]], ids=str
+)
 def test_extreme_shapes(shape):
     def make():
         x = placeholder(shape, "x")
@@ -565,7 +569,7 @@ def test_constants_that_cannot_be_decoded():
         no_traceback(graph(x(), constant, node("y", "AddV2", "x", "c", T=1)))
 
 
-# -- attributes ------------------------------------------------------------------------------------------------------------
+# -- attributes --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -588,7 +592,17 @@ def layers():
 
 
 def _attributes(built):
-    return sorted({(item.name, key) for item in built.graph_def.node for key in item.attr if key != "_output_shapes"})
+    """(node, attribute), one node for each op type."""
+    found = {}
+    for item in built.graph_def.node:
+        for key in item.attr:
+            if (
+                key != "_output_shapes"
+                and not item.name.endswith(("Assign", "/read"))
+                and "Initializer" not in item.name
+            ):
+                found.setdefault((item.op, key), (item.name, key))
+    return sorted(found.values())
 
 
 def test_missing_attributes(layers):

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import assert_same_outputs, assert_same_training, build, conv, convert, dense, placeholder, v1, variable
+from helpers import (
+    assert_same_outputs,
+    assert_same_training,
+    build,
+    conv,
+    convert,
+    dense,
+    ms_batch,
+    ms_network,
+    placeholder,
+    relative,
+    v1,
+    variable,
+)
 
 import tf2ms
 
@@ -153,22 +167,30 @@ def test_conv2d_with_native_groups(tmp_path):
     assert_same_outputs(built, conversion)
 
 
-def test_explicit_padding_is_refused_by_name():
+def right_or_refused(make, tmp_path, match):
+    built = build(make)
+    try:
+        conversion = convert(built, tmp_path)
+    except tf2ms.UnsupportedOpError as error:
+        assert match in str(error)
+    else:
+        assert_same_outputs(built, conversion)
+
+
+def test_explicit_padding(tmp_path):
     def make():
         x = placeholder([2, 6, 6, 4], "x")
         return [tf.nn.conv2d(x, variable("weights", [3, 3, 4, 8]), 1, [[0, 0], [1, 2], [2, 1], [0, 0]])]
 
-    with pytest.raises(tf2ms.UnsupportedOpError, match="EXPLICIT"):
-        tf2ms.convert(build(make).graph)
+    right_or_refused(make, tmp_path, "EXPLICIT")
 
 
-def test_a_computed_kernel_is_refused_by_name():
+def test_a_computed_kernel(tmp_path):
     def make():
         x = placeholder([2, 6, 6, 4], "x")
         return [tf.nn.conv2d(x, placeholder([3, 3, 4, 8], "kernel"), 1, "SAME")]
 
-    with pytest.raises(tf2ms.UnsupportedOpError, match="computed"):
-        tf2ms.convert(build(make).graph)
+    right_or_refused(make, tmp_path, "computed")
 
 
 ELEMENTWISE = {
@@ -202,7 +224,7 @@ ELEMENTWISE = {
     "ZerosLike": lambda x, y: x + tf.raw_ops.ZerosLike(x=y),
     "OnesLike": lambda x, y: x + tf.raw_ops.OnesLike(x=y),
     "precedence": lambda x, y: (x - (y - x)) / (tf.exp(x) / (1.0 + tf.exp(y))) - -x * (x + y),
-    "powers": lambda x, y: (-tf.abs(x) ** 2.0) ** 2.0,
+    "powers": lambda x, y: (-(tf.abs(x) ** 2.0)) ** 2.0,
 }
 
 
@@ -256,10 +278,22 @@ def test_batch_norm_in_inference(tmp_path):
     assert_same_outputs(built, convert(built, tmp_path))
 
 
-def test_batch_norm_in_training_is_refused_by_name():
+def test_batch_norm_in_training(tmp_path):
+    """Normalised with the batch's own statistics: by the generated network in training, or refused by name."""
+
     def make():
         x = conv(placeholder([2, 5, 6, 3], "x"), (3, 3), 8)
         return [v1.nn.fused_batch_norm(x, variable("gamma", [8]), variable("beta", [8]), is_training=True)[0]]
 
-    with pytest.raises(tf2ms.UnsupportedOpError, match="training mode"):
-        tf2ms.convert(build(make).graph)
+    built = build(make)
+    try:
+        conversion = convert(built, tmp_path)
+    except tf2ms.UnsupportedOpError as error:
+        assert "training mode" in str(error)
+        return
+    _, network = ms_network(conversion)
+    output = network.set_train()(*ms_batch(conversion, built.feeds))
+    output = output[0] if isinstance(output, tuple) else output
+    actual = output.asnumpy()
+    perm = conversion.map["outputs"][0]["perm"]
+    assert relative(actual.transpose(np.argsort(perm)) if perm else actual, built.expected[0]) <= 1e-5

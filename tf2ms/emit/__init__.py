@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tf2ms.emit.body import statements
-from tf2ms.emit.expression import layer_text, value_text
+from tf2ms.emit.expression import array_text, layer_text, value_text
 from tf2ms.emit.format import format_python
 from tf2ms.emit.mapping import make_map
 from tf2ms.emit.types import Module
@@ -20,7 +21,7 @@ from tf2ms.lower import refusal_name
 from tf2ms.rules.initializers import initializer_code
 from tf2ms.rules.optimizer import OPTIMIZERS
 from tf2ms.rules.types import Code, Layer, Step, Weight
-from tf2ms.split import Optimizer, number_text, short_float
+from tf2ms.split import Optimizer, number_text
 from tf2ms.structure.names import plain_text
 from tf2ms.structure.types import Block, Function, Structure, is_literal, parameters_of, weight_attribute
 
@@ -59,7 +60,7 @@ def emit(structure: Structure, stem: str) -> Module:
             samples=samples,
             dtypes=[item for item in samples if item["dtype"] != "float32"],
             outputs=tuple(returned),
-            helpers=[_helper(name) for name in _helpers(cells)],
+            helpers=_helpers([*cells, *structure.functions]),
             shared=shared,
             functions=[_function(function, functions) for function in structure.functions],
             classes=[_cell(block, functions) for block in cells],
@@ -85,6 +86,10 @@ def _environment() -> Environment:
     shipped = here / "templates"  # inside the built package; beside it in a checkout
     loader = FileSystemLoader(shipped if shipped.is_dir() else here.parent / "templates")
     return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+
+
+_HELPER_CALL = re.compile(r"\b(tf_\w+)\(")
+"""A call of a function that the generated file brings itself, from `templates/helpers`."""
 
 
 def _helper(cls: str) -> str:
@@ -118,18 +123,11 @@ def _members(block: Block) -> Iterator[str]:
 
 def _weight_text(weight: Weight) -> str:
     if is_literal(weight) and weight.value is not None:
-        values = _list_text(weight.convert(weight.value).tolist())
-        return f"ms.Tensor({values}, ms.{'bool_' if weight.dtype == 'bool' else weight.dtype})"
+        return array_text(weight.convert(weight.value))
     code = initializer_code(weight)
     start = value_text(code if code is not None else "zeros", {})
     grad = "" if weight.trainable else ", requires_grad=False"
     return f"Parameter(initializer({start}, {weight.shape}, ms.{weight.dtype}){grad})"
-
-
-def _list_text(values: Any) -> str:
-    if isinstance(values, list):
-        return f"[{', '.join(map(_list_text, values))}]"
-    return number_text(short_float(values)) if isinstance(values, float) else repr(values)
 
 
 def _function(function: Function, functions: frozenset[str]) -> dict[str, Any]:
@@ -142,12 +140,20 @@ def _function(function: Function, functions: frozenset[str]) -> dict[str, Any]:
     }
 
 
-def _layers(cells: Iterable[Block]) -> Iterator[Layer]:
+def _layers(cells: Iterable[Block | Function]) -> Iterator[Layer]:
     return (step.layer for cell in cells for step in cell.program.steps if step.layer is not None)
 
 
-def _helpers(cells: Iterable[Block]) -> list[str]:
-    return sorted({layer.cls for layer in _layers(cells) if layer.helper})
+def _helpers(cells: Iterable[Block | Function]) -> list[str]:
+    """The text of each helper that is used: classes of layers, `tf_…` functions in forms, and what those call."""
+    texts: dict[str, str] = {}
+    waiting = {layer.cls for layer in _layers(cells) if layer.helper}
+    waiting |= {name for cell in cells for step in cell.program.steps for name in _HELPER_CALL.findall(step.form)}
+    while waiting:
+        name = waiting.pop()
+        texts[name] = _helper(name)
+        waiting |= set(_HELPER_CALL.findall(texts[name])) - set(texts)
+    return [texts[name] for name in sorted(texts)]
 
 
 def _parameters(cells: Iterable[Block]) -> list[Weight]:
@@ -273,6 +279,11 @@ def _samples(structure: Structure) -> list[dict[str, Any]]:
         moved = tuple(shape[axis] for axis in perm) if perm else shape
         sizes = tuple(_FREE_SIZES.get(len(shape), 16) if size is None else size for size in moved[1:])
         found.append(
-            {"name": structure.inputs[item.tensor], "shape": sizes, "dtype": item.dtype, "numpy": f"np.{item.dtype}"}
+            {
+                "name": structure.inputs[item.tensor],
+                "shape": sizes,
+                "dtype": item.dtype,
+                "numpy": f"np.{item.dtype}" + "_" * (item.dtype == "bool"),
+            }
         )
     return found

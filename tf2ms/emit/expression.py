@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+import numpy as np
+
 from tf2ms.rules.types import Code, Layer, Value
+from tf2ms.split import short_float
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
@@ -47,6 +51,20 @@ def value_text(value: Value, arguments: Mapping[str, Value]) -> str:
     if isinstance(value, Code):
         return _PLACE.sub(lambda match: value_text(arguments[match.group(1)], arguments), value.text)
     return repr(value)
+
+
+def array_text(array: np.ndarray) -> str:
+    """A small array as the tensor it is: `ms.Tensor([0.1, 0.2], ms.float32)`."""
+    if array.size == 0 and array.ndim > 1:
+        return f"ms.Tensor(np.zeros({array.shape}), ms.{array.dtype})"
+    return f"ms.Tensor({_nested(array)}, ms.{'bool_' if array.dtype == bool else array.dtype})"
+
+
+def _nested(array: np.ndarray) -> str:
+    if array.ndim:
+        return f"[{', '.join(map(_nested, array))}]"
+    value = short_float(array) if array.dtype == np.float32 else array.item()
+    return f'float("{value}")' if isinstance(value, float) and not math.isfinite(value) else repr(value)
 
 
 _NEXT_POSITIONAL = frozenset({"stride"})

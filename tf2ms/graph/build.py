@@ -171,7 +171,14 @@ def _array(proto: Any) -> np.ndarray:
     elements = math.prod(dim.size for dim in proto.tensor_shape.dim)
     if elements > MAX_EXPANSION and elements > proto.ByteSize():
         raise GraphError(f"a constant of {elements:,} elements is given in {proto.ByteSize():,} bytes")
+    unsigned = {types_pb2.DT_UINT32: "uint32", types_pb2.DT_UINT64: "uint64"}.get(proto.dtype)
     try:
+        if unsigned:  # tensorboard's decoder leaves these out
+            shape = [dim.size for dim in proto.tensor_shape.dim]
+            if proto.tensor_content:
+                return np.frombuffer(proto.tensor_content, unsigned).reshape(shape).copy()
+            values = np.array(getattr(proto, f"{unsigned}_val"), unsigned)
+            return np.resize(values, shape) if len(values) < 2 else values.reshape(shape)
         return tensor_util.make_ndarray(proto)
     except (ValueError, TypeError) as error:
         raise GraphError(f"the constant cannot be read: {error}") from error

@@ -31,8 +31,16 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "FloorDiv": np.floor_divide,
     "Reshape": lambda x, shape: x.reshape(shape),
     "ExpandDims": lambda x, axis: np.expand_dims(x, int(axis)),
+    "FloorMod": np.mod,
+    "Abs": np.abs,
+    "Floor": np.floor,
+    "Ceil": np.ceil,
+    "ZerosLike": np.zeros_like,
+    "OnesLike": np.ones_like,
+    "Transpose": np.transpose,
+    "Tile": np.tile,
 }
-_SHAPED = {"Fill", "Pack", "ConcatV2", "Shape", "Cast", "Range"}
+_SHAPED = {"Fill", "Pack", "ConcatV2", "Cast", "Range"}
 
 
 def evaluate(graph: Graph, tensor: Tensor, depth: int = 64) -> np.ndarray | None:
@@ -45,9 +53,13 @@ def evaluate(graph: Graph, tensor: Tensor, depth: int = 64) -> np.ndarray | None
     node = graph[tensor.node]
     if node.op in CONSTANT_OPS:
         return node.attr("value")
-    if node.op == "Shape":
+    if node.op in ("Shape", "Size", "Rank"):
         shape = graph.shape(node.inputs[0])
-        return None if shape is None or None in shape else np.array(shape, np.int32)
+        dtype = str(node.attr("out_type") or "int32")
+        if shape is None or (None in shape and node.op != "Rank"):
+            return None
+        found: dict[str, Any] = {"Shape": shape, "Size": np.prod([size or 0 for size in shape]), "Rank": len(shape)}
+        return np.array(found[node.op], dtype)
     if depth == 0 or not node.inputs or (node.op not in _FOLDS and node.op not in _SHAPED):
         return None
     values = [evaluate(graph, source, depth - 1) for source in node.inputs]
@@ -70,7 +82,8 @@ def _fold(node: Node, values: list[Any]) -> np.ndarray | None:
             if node.op == "Cast":
                 return values[0].astype(node.attr("DstT"))
             if node.op == "Range":
-                return np.arange(*values) if (values[1] - values[0]) / values[2] <= MAX_ELEMENTS else None
+                small = abs(values[1] - values[0]) <= MAX_ELEMENTS * abs(values[2])
+                return np.arange(*values).astype(values[0].dtype) if small else None
             return np.asarray(_FOLDS[node.op](*values), dtype=values[0].dtype)
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
         return None  # a malformed constant expression: the op's own rule will name it

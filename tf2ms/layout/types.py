@@ -61,7 +61,11 @@ def channels_of(input: int = 0, output: int = 0) -> LayoutRule:
 
     def need(node: Node, graph: Graph) -> Need:
         pair: tuple[Port, ...] = (("in", input), ("out", output))
-        return Need(original=pair) if str(node.attr("data_format", "NHWC")).startswith("NC") else Need(channels=pair)
+        others = tuple(port for port in ports(node, graph) if port not in pair)
+        flat = len(shape_of(node, graph, ("in", input)) or (None,) * 3) < 3
+        if flat or str(node.attr("data_format", "NHWC")).startswith("NC"):
+            return Need(original=(*pair, *others))
+        return Need(channels=pair, original=others)
 
     return need
 

@@ -89,14 +89,13 @@ class _Lowering:
         operands = expression.operands
         if set(_PLACE.findall(expression.form)) != {str(index) for index in range(len(operands))}:
             raise GraphError(f"'{node.name}' has {len(node.inputs)} inputs, which is not what {node.op} takes")
-        tensors: list[Tensor] = []
+        tensors = list(dict.fromkeys(operand for operand in operands if isinstance(operand, Tensor)))
         weights: list[tuple[str, Weight]] = []
         several = sum(isinstance(operand, Weight) for operand in operands) > 1
         places = []
         for operand in operands:
             if isinstance(operand, Tensor):
-                places.append(f"{{{len(tensors)}}}")
-                tensors.append(operand)
+                places.append(f"{{{tensors.index(operand)}}}")
             elif isinstance(operand, Weight):
                 name = f"weight_{len(weights) + 1}" if several else "weight"
                 weights.append((name, operand))

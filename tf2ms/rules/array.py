@@ -1,16 +1,68 @@
-"""Shapes: reshape, concatenation, split, transposition, padding."""
+"""Shapes: reshape, concatenation, split, transposition, padding, slices, casts, ranges."""
 
 from __future__ import annotations
 
-from tf2ms.graph import Graph, Node
+from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.layout import Need, any_order, keeps_order
 from tf2ms.layout.types import ports
-from tf2ms.rules.op import Expression, Op
-from tf2ms.rules.registry import elementwise, rule
+from tf2ms.rules.op import Expression, NoForm, Op
+from tf2ms.rules.registry import elementwise, no_form, rule
+from tf2ms.rules.slices import strided_slice_text
 
 elementwise("StopGradient", "PreventGradient", form="ops.stop_gradient({0})")
 elementwise("ZerosLike", form="ops.zeros_like({0})")
 elementwise("OnesLike", form="ops.ones_like({0})")
+
+
+@rule("Identity", "PlaceholderWithDefault", layout=any_order, form="{0}")
+def identity(op: Op) -> Expression:
+    """tf.identity, where it is not skipped."""
+    return op.form("{0}", op.tensor(0))
+
+
+@rule("IdentityN", layout=any_order, form="{0}, {1}, …")
+def identity_n(op: Op) -> Expression:
+    """tf.identity_n."""
+    if len(op) == 1:
+        return op.form("{0}", op.tensor(0))
+    return op.form(", ".join(f"{{{i}}}" for i in range(len(op))), *(op.tensor(i) for i in range(len(op))))
+
+
+# -- shapes as numbers -----------------------------------------------------------------------------------------------
+
+
+def _any_input(node: Node, graph: Graph) -> Need:
+    """The op reads its input's shape alone, which it can in either order."""
+    return Need(original=tuple(port for port in ports(node, graph) if port[0] == "out"))
+
+
+@rule("Shape", "ShapeN", layout=_any_input, form="x.shape")
+def shape(op: Op) -> Expression:
+    """tf.shape: a tensor of the numbers, for what reads it as data. Reshape and its like read `x.shape` itself."""
+    dtype = op.dtype("out_type", "int32")
+    forms = []
+    for index in range(len(op)):
+        if not op.is_channels_first(op.node.inputs[index]) or op.rank(index) < 3:
+            forms.append(f"ms.Tensor({{{index}}}.shape, ms.{dtype})")
+            continue
+        order = (op.axis(axis, index) for axis in range(op.rank(index)))
+        forms.append(f"ms.Tensor(({', '.join(f'{{{index}}}.shape[{axis}]' for axis in order)}), ms.{dtype})")
+    return op.form(", ".join(forms), *(op.tensor(index) for index in range(len(op))))
+
+
+@rule("Size", layout=_any_input, form="x.size")
+def size(op: Op) -> Expression:
+    """tf.size."""
+    return op.form(f"ms.Tensor({{0}}.size, ms.{op.dtype('out_type', 'int32')})", op.tensor(0))
+
+
+@rule("Rank", layout=_any_input, form="x.ndim")
+def rank(op: Op) -> Expression:
+    """tf.rank."""
+    return op.form("ms.Tensor({0}.ndim, ms.int32)", op.tensor(0))
+
+
+# -- reshape ---------------------------------------------------------------------------------------------------------
 
 
 def _is_flatten(node: Node, graph: Graph) -> bool:
@@ -21,7 +73,7 @@ def _is_flatten(node: Node, graph: Graph) -> bool:
     features = 1
     for size in source[1:]:
         features *= size or 0
-    return target[1] == features and source[0] == target[0]
+    return target[1] == features and features > 0 and source[0] == target[0]
 
 
 def _reshape_layout(node: Node, graph: Graph) -> Need:
@@ -34,12 +86,74 @@ def _reshape_layout(node: Node, graph: Graph) -> Need:
 def reshape(op: Op) -> Expression:
     """tf.reshape; a flatten stays one whatever the batch. Channels-first features need permuted dense weights."""
     if _is_flatten(op.node, op.graph):
-        return op.form("ops.flatten({0})", op.input(0))
-    shape = tuple(int(size) for size in op.required_constant(1, "the shape").reshape(-1))
+        return op.form("ops.flatten({0})", op.tensor(0))
+    known = op.constant(1)
+    if known is None:
+        sizes = op.sizes(1).as_shape()
+        return op.form(f"{{0}}.reshape({sizes.text(1)})", op.tensor(0), *sizes.operands)
+    shape = tuple(int(size) for size in known.reshape(-1))
     source, target = op.shape(0), op.output_shape()
-    if -1 not in shape and source and target and source[0] == target[0] == shape[0] and len(shape) > 1:
+    if (
+        -1 not in shape
+        and source
+        and target
+        and source[0] == target[0] == shape[0]
+        and len(shape) > 1
+        and 0 not in shape
+    ):
         shape = (-1, *shape[1:])  # the batch stays free
-    return op.form(f"{{0}}.reshape({shape})", op.input(0))
+    return op.form(f"{{0}}.reshape({shape})", op.tensor(0))
+
+
+def _spatial_axis_layout(node: Node, graph: Graph) -> Need:
+    """An axis of size 1 comes or goes between batch and channels: the others keep their order."""
+    smaller, larger = graph.shape(node.inputs[0]), node.shape()
+    axes: list[int] | None = None
+    if node.op == "Squeeze":
+        smaller, larger = larger, smaller
+        axes = list(node.attr("squeeze_dims") or ())
+    else:
+        constant = graph.constant(node.inputs[1])
+        axes = None if constant is None else [int(constant)]
+    if smaller is None or larger is None or len(smaller) < 3 or not axes:
+        return keeps_order(node, graph)
+    inner = all(0 < axis % len(larger) < len(larger) - 1 for axis in axes)
+    return Need(tied=(("in", 0), ("out", 0))) if inner else keeps_order(node, graph)
+
+
+@rule("Squeeze", layout=_spatial_axis_layout, form="ops.squeeze")
+def squeeze(op: Op) -> Expression:
+    """tf.squeeze; without axes TensorFlow drops every axis of size 1."""
+    named = op.attr("squeeze_dims") or op.attr("axis") or ()
+    axes = tuple(sorted(op.axis(axis) for axis in named))
+    if not axes:
+        return op.form("{0}.squeeze()", op.tensor(0))
+    return op.form(f"{{0}}.squeeze({axes[0] if len(axes) == 1 else axes})", op.tensor(0))
+
+
+@rule("ExpandDims", layout=_spatial_axis_layout, form="ops.expand_dims")
+def expand_dims(op: Op) -> Expression:
+    """tf.expand_dims."""
+    axis = op.required_number(1, "the axis")
+    if op.is_channels_first(Tensor(op.node.name)) and op.rank() >= 3:
+        axis = axis % (op.rank() + 1) + 1
+    return op.form(f"ops.expand_dims({{0}}, {axis})", op.tensor(0))
+
+
+@rule("Transpose", "ConjugateTranspose", layout=keeps_order, form="ops.transpose")
+def transpose(op: Op) -> Expression:
+    """tf.transpose, and the layout stage's own."""
+    perm = op.attr("perm")
+    if perm is None:
+        perm = op.required_constant(1, "the permutation").reshape(-1)
+    conjugate = op.node.op == "ConjugateTranspose" and op.dtype().startswith("complex")
+    if len(perm) < 2:
+        return op.form("ops.conj({0})" if conjugate else "{0}", op.tensor(0))
+    form = f"ops.transpose({{0}}, {tuple(int(axis) for axis in perm)})"
+    return op.form(f"ops.conj({form})" if conjugate else form, op.tensor(0))
+
+
+# -- several tensors -------------------------------------------------------------------------------------------------
 
 
 def _joined(node: Node, graph: Graph) -> Need:
@@ -53,38 +167,266 @@ def concat(op: Op) -> Expression:
     """tf.concat; the axis is the last input of ConcatV2 and the first of Concat."""
     at = len(op) - 1 if op.node.op == "ConcatV2" else 0
     data = [index for index in range(len(op)) if index != at]
-    axis = op.axis(int(op.required_constant(at, "the axis")), data[0])
+    axis = op.axis(op.required_number(at, "the axis"), data[0])
     places = ", ".join(f"{{{i}}}" for i in range(len(data)))
-    return op.form(f"ops.concat(({places}), axis={axis})", *(op.input(index) for index in data))
+    if len(data) == 1:
+        return op.form("{0}", op.tensor(data[0]))
+    return op.form(f"ops.concat(({places}), axis={axis})", *(op.tensor(index) for index in data))
+
+
+def _parts(form: str, count: int) -> str:
+    """A call that gives a tuple: of a single part, that part."""
+    return f"{form}[0]" if count == 1 else form
 
 
 @rule("Split", layout=_joined, form="ops.split")
 def split(op: Op) -> Expression:
     """tf.split into equal parts; MindSpore is given the size of a part."""
-    axis = op.axis(int(op.required_constant(0, "the axis")), 1)
-    size = op.output_shape()[int(op.required_constant(0, "the axis")) % op.rank(1)]  # type: ignore[index]
-    return op.form(f"ops.split({{0}}, {size}, axis={axis})", op.input(1))
+    count = int(op.attr("num_split", 1))
+    axis = op.required_number(0, "the axis")
+    place = op.axis(axis, 1)
+    whole = op.shape(1)
+    if whole is None:
+        raise NoForm("the rank of the input is unknown")
+    known = whole[axis % len(whole)]
+    size = known // count if known is not None else f"{{0}}.shape[{place}] // {count}"
+    return op.form(_parts(f"ops.split({{0}}, {size}, axis={place})", count), op.tensor(1))
 
 
-@rule("Transpose", layout=keeps_order, form="ops.transpose")
-def transpose(op: Op) -> Expression:
-    """tf.transpose, and the layout stage's own."""
-    perm = op.attr("perm")
-    if perm is None:
-        perm = op.required_constant(1, "the permutation").reshape(-1)
-    return op.form(f"ops.transpose({{0}}, {tuple(int(axis) for axis in perm)})", op.input(0))
+@rule("SplitV", layout=any_order, form="ops.split")
+def split_v(op: Op) -> Expression:
+    """tf.split into given sizes, of which one may be -1: the rest."""
+    sizes = [int(size) for size in op.required_constant(1, "the sizes").reshape(-1)]
+    axis = op.required_number(2, "the axis")
+    if -1 in sizes:
+        whole = (op.shape(0) or ())[axis % op.rank()]
+        if whole is None:
+            raise NoForm("the size of the axis is unknown; give the input's shape with --shape")
+        sizes[sizes.index(-1)] = whole - sum(sizes) - 1
+    return op.form(_parts(f"ops.split({{0}}, {sizes}, axis={op.axis(axis)})", len(sizes)), op.tensor(0))
 
 
-@rule("Squeeze", form="ops.squeeze")
-def squeeze(op: Op) -> Expression:
-    """tf.squeeze; without axes TensorFlow drops every axis of size 1."""
-    axes = tuple(sorted(int(axis) % op.rank() for axis in op.attr("squeeze_dims") or ()))
-    if not axes:
-        return op.form("{0}.squeeze()", op.input(0))
-    return op.form(f"{{0}}.squeeze({axes[0] if len(axes) == 1 else axes})", op.input(0))
+@rule("Pack", form="ops.stack")
+def pack(op: Op) -> Expression:
+    """tf.stack."""
+    places = ", ".join(f"{{{i}}}" for i in range(len(op)))
+    comma = "," if len(op) == 1 else ""
+    axis = f", axis={op.attr('axis')}" if op.attr("axis", 0) else ""
+    return op.form(f"ops.stack(({places}{comma}){axis})", *(op.tensor(i) for i in range(len(op))))
 
 
-@rule("ExpandDims", form="ops.expand_dims")
-def expand_dims(op: Op) -> Expression:
-    """tf.expand_dims."""
-    return op.form(f"ops.expand_dims({{0}}, {int(op.required_constant(1, 'the axis'))})", op.input(0))
+@rule("Unpack", form="ops.unstack")
+def unpack(op: Op) -> Expression:
+    """tf.unstack."""
+    count = int(op.attr("num", 1))
+    axis = int(op.attr("axis", 0))
+    return op.form(_parts(f"ops.unstack({{0}}{f', axis={axis}' if axis else ''})", count), op.tensor(0))
+
+
+@rule("Tile", form="ops.tile")
+def tile(op: Op) -> Expression:
+    """tf.tile."""
+    sizes = op.sizes(1)
+    return op.form(f"ops.tile({{0}}, {sizes.text(1)})", op.tensor(0), *sizes.operands)
+
+
+@rule("BroadcastTo", form="ops.broadcast_to")
+def broadcast_to(op: Op) -> Expression:
+    """tf.broadcast_to."""
+    sizes = op.sizes(1)
+    return op.form(f"ops.broadcast_to({{0}}, {sizes.text(1)})", op.tensor(0), *sizes.operands)
+
+
+@rule("Roll", form="tf_roll", note="composed: ops.roll is not on CPU")
+def roll(op: Op) -> Expression:
+    """tf.roll; several shifts of one axis add up."""
+    shifts = [int(shift) for shift in op.required_constant(1, "the shift").reshape(-1)]
+    axes = [int(axis) % op.rank() for axis in op.required_constant(2, "the axis").reshape(-1)]
+    total = {axis: sum(s for s, a in zip(shifts, axes, strict=True) if a == axis) for axis in axes}
+    return op.form(f"tf_roll({{0}}, {tuple(total.values())}, {tuple(total)})", op.tensor(0))
+
+
+@rule("ReverseV2", form="ops.flip")
+def reverse(op: Op) -> Expression:
+    """tf.reverse."""
+    axes = tuple(int(axis) % op.rank() for axis in op.required_constant(1, "the axes").reshape(-1))
+    return op.form(f"ops.flip({{0}}, {axes})" if axes else "{0}", op.tensor(0))
+
+
+@rule("ReverseSequence", form="tf_reverse_sequence", note="composed: the gradient of MindSpore's is missing on CPU")
+def reverse_sequence(op: Op) -> Expression:
+    """tf.reverse_sequence."""
+    axes = f"{op.attr('seq_dim', 0)}, {op.attr('batch_dim', 0)}"
+    return op.form(f"tf_reverse_sequence({{0}}, {{1}}, {axes})", op.tensor(0), op.tensor(1))
+
+
+# -- padding ---------------------------------------------------------------------------------------------------------
+
+
+def _padding_layout(node: Node, graph: Graph) -> Need:
+    """Constant paddings follow the axes."""
+    known = graph.constant(node.inputs[1]) is not None and graph.shape(node.inputs[0]) is not None
+    return Need(tied=(("in", 0), ("out", 0))) if known else keeps_order(node, graph)
+
+
+def _paddings(op: Op) -> list[tuple[int, int]]:
+    """(before, after) of each axis as MindSpore has them."""
+    pairs = [(int(a), int(b)) for a, b in op.required_constant(1, "the padding")]
+    order = sorted(range(len(pairs)), key=op.axis)
+    return [pairs[axis] for axis in order]
+
+
+@rule("Pad", "PadV2", layout=_padding_layout, form="ops.pad")
+def pad(op: Op) -> Expression:
+    """tf.pad with a constant; MindSpore lists the pairs from the last axis, and leaves out those in front."""
+    pairs = _paddings(op)
+    if not any(map(any, pairs)):
+        return op.form("{0}", op.tensor(0))
+    while pairs and not any(pairs[0]):
+        pairs = pairs[1:]
+    flat = tuple(size for pair in reversed(pairs) for size in pair)
+    value = op.required_constant(2, "the value of the padding").item() if op.node.op == "PadV2" else 0
+    text = f", value={value!r}" if value else ""
+    if op.dtype() in ("float32", "float64", "int32", "int64", "float16"):
+        return op.form(f"ops.pad({{0}}, {flat}{text})", op.tensor(0))
+    return op.form(f"ops.pad({{0}}.astype(ms.int32), {flat}{text}).astype(ms.{op.dtype()})", op.tensor(0))
+
+
+@rule(
+    "MirrorPad", layout=_padding_layout, form="tf_mirror_pad", note="composed of slices: the kernels' ranks are limited"
+)
+def mirror_pad(op: Op) -> Expression:
+    """tf.pad in the modes REFLECT and SYMMETRIC."""
+    symmetric = ", symmetric=True" if op.attr("mode") == "SYMMETRIC" else ""
+    return op.form(f"tf_mirror_pad({{0}}, {_paddings(op)}{symmetric})", op.tensor(0))
+
+
+# -- slices ----------------------------------------------------------------------------------------------------------
+
+
+@rule("Slice", form="x[a:b, …]")
+def slice_(op: Op) -> Expression:
+    """tf.slice; a size of -1 goes to the end."""
+    begin, size = op.constant(1), op.constant(2)
+    if begin is None or size is None:
+        starts, sizes = op.sizes(1), op.sizes(2)
+        form = f"tf_slice({{0}}, {starts.text(1)}, {sizes.text(1 + len(starts.operands))})"
+        return op.form(form, op.tensor(0), *starts.operands, *sizes.operands)
+    parts = [
+        ":" if start == 0 and length == -1 else f"{start or ''}:{'' if length == -1 else start + length}"
+        for start, length in zip(map(int, begin.reshape(-1)), map(int, size.reshape(-1)), strict=True)
+    ]
+    while parts and parts[-1] == ":":
+        parts.pop()
+    return op.form(f"{{0}}[{', '.join(parts)}]" if parts else "{0}", op.tensor(0))
+
+
+@rule("StridedSlice", form="x[a:b:c, …]", note="strides are gathered: the gradient of MindSpore's own fails")
+def strided_slice(op: Op) -> Expression:
+    """x[...] of every form: masks, new axes, negative strides."""
+    return strided_slice_text(op)
+
+
+@rule("TensorStridedSliceUpdate", "StridedSliceAssign", form="tf_slice_update")
+def strided_slice_update(op: Op) -> Expression:
+    """x with a slice replaced: the same slice of the elements' numbers says where."""
+    inner = strided_slice_text(op, "tf_positions({0})")
+    return op.form(f"tf_slice_update({{0}}, {inner.form}, {{1}})", op.tensor(0), op.tensor(4))
+
+
+# -- making tensors --------------------------------------------------------------------------------------------------
+
+
+@rule("Fill", form="ops.full")
+def fill(op: Op) -> Expression:
+    """tf.fill."""
+    sizes = op.sizes(0)
+    value = op.input(1)
+    dtype = op.dtype()
+    if isinstance(value, str):
+        return op.form(f"ops.full({sizes.text(0)}, {value}, dtype=ms.{_ms(dtype)})", *sizes.operands)
+    at = len(sizes.operands)
+    return op.form(f"ops.broadcast_to({{{at}}}, {sizes.text(0)})", *sizes.operands, op.tensor(1))
+
+
+@rule("Range", form="ops.arange")
+def range_(op: Op) -> Expression:
+    """tf.range."""
+    dtype = op.dtype("Tidx", "int32")
+    known = op.graph.constant(Tensor(op.node.name))
+    if known is not None and "float" in dtype:
+        return op.form("{0}", op.literal(known))
+    numbers = [op.number(index) for index in range(3)]
+    places: list[str] = []
+    operands: list[Tensor] = []
+    for number in numbers:
+        places.append(number.text(len(operands)))
+        operands += number.operands
+    if places[2] == "1":
+        places.pop()
+        if places[0] == "0":
+            places.pop(0)
+    return op.form(f"ops.arange({', '.join(places)}).astype(ms.{dtype})", *operands)
+
+
+@rule("LinSpace", form="ops.linspace")
+def lin_space(op: Op) -> Expression:
+    """tf.linspace."""
+    count = op.required_number(2, "the number of values")
+    if count == 1:
+        return op.form("{0}.reshape(1)", op.tensor(0))
+    form = f"{{0}} + ({{1}} - {{0}}) * (ops.arange({count}).astype(ms.{op.dtype()}) / {count - 1})"
+    return op.form(form, op.input(0), op.input(1))
+
+
+@rule("OneHot", form="ops.one_hot")
+def one_hot(op: Op) -> Expression:
+    """tf.one_hot; an index out of range gives a row of `off` values."""
+    depth = op.required_number(1, "the depth")
+    axis = int(op.attr("axis", -1))
+    rank = op.rank()
+    at = axis % (rank + 1)
+    place = ", ".join([*[":"] * at, "None"]) if at < rank else "..., None"
+    levels = f"ops.arange({depth}).astype(ms.{op.dtype('TI', 'int64')})"
+    if rank - at:
+        levels += f".reshape(-1, {', '.join(['1'] * (rank - at))})"
+    dtype = op.dtype()
+    on, off = op.constant(2), op.constant(3)
+    found = f"({{0}}[{place}] == {levels})" if rank else f"({{0}} == {levels})"
+    if on is not None and off is not None and (on.item(), off.item()) == (1, 0):
+        return op.form(f"{found}.astype(ms.{_ms(dtype)})", op.tensor(0))
+    return op.form(f"ops.where({found}, {{1}}, {{2}})", op.tensor(0), op.tensor(2), op.tensor(3))
+
+
+@rule("InvertPermutation", form="ops.argsort")
+def invert_permutation(op: Op) -> Expression:
+    """tf.math.invert_permutation."""
+    return op.form(f"ops.argsort({{0}}).astype(ms.{op.dtype()})", op.tensor(0))
+
+
+# -- types -----------------------------------------------------------------------------------------------------------
+
+
+def _ms(dtype: str) -> str:
+    return "bool_" if dtype == "bool" else dtype
+
+
+@rule("Cast", layout=any_order, form="x.astype")
+def cast(op: Op) -> Expression:
+    """tf.cast: floats are cut towards zero; complex to real takes the real part."""
+    source, target = op.dtype("SrcT"), op.dtype("DstT")
+    if source == target:
+        return op.form("{0}", op.tensor(0))
+    if source.startswith("complex") and not target.startswith("complex"):
+        real = "float32" if source == "complex64" else "float64"
+        return op.form("ops.real({0})" + (f".astype(ms.{_ms(target)})" if target != real else ""), op.tensor(0))
+    return op.form(f"{{0}}.astype(ms.{_ms(target)})", op.tensor(0))
+
+
+no_form("Bitcast", reason="MindSpore has no view of a tensor's bits as another type")
+no_form(
+    "BroadcastArgs",
+    "BroadcastGradientArgs",
+    "ConcatOffset",
+    reason="shape arithmetic of gradients: MindSpore differentiates by itself",
+)

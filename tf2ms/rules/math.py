@@ -1,63 +1,147 @@
-"""Arithmetic: element by element, and reductions."""
+"""Arithmetic, element by element: one input, two inputs, comparison, logic, bits."""
 
 from __future__ import annotations
 
-from tf2ms.graph import Graph, Node
-from tf2ms.layout import Need, any_order
-from tf2ms.rules.op import Expression, Op
-from tf2ms.rules.registry import elementwise, rule
+from tf2ms.layout import any_order
+from tf2ms.rules.op import Expression, NoForm, Op
+from tf2ms.rules.registry import elementwise, no_form, rule
+
+_TIES = "the gradient of ties is split, TensorFlow's goes to the first; a NaN in the second is lost on CPU"
+_HALF = {"float16": "float32"}
+
+# -- one input -------------------------------------------------------------------------------------------------------
+
+elementwise("Abs", form="ops.abs({0})")
+elementwise("ComplexAbs", form="ops.abs({0})")
+elementwise("Neg", form="-{0}")
+elementwise("Sign", form="ops.sign({0})", note="NaN gives 0 on CPU", through={"int8": "int32", "int16": "int32"})
+elementwise("Square", form="ops.square({0})")
+elementwise("Sqrt", form="ops.sqrt({0})")
+elementwise("Rsqrt", form="ops.rsqrt({0})")
+elementwise("Reciprocal", "Inv", form="ops.reciprocal({0})")
+elementwise("Exp", form="ops.exp({0})")
+elementwise("Expm1", form="ops.expm1({0})")
+elementwise("Log", form="ops.log({0})")
+elementwise("Log1p", form="ops.log1p({0})")
+elementwise("Sin", form="ops.sin({0})")
+elementwise("Cos", form="ops.cos({0})")
+elementwise("Tan", form="ops.tan({0})", through=_HALF)
+elementwise("Asin", form="ops.asin({0})")
+elementwise("Acos", form="ops.acos({0})")
+elementwise("Atan", form="ops.atan({0})")
+elementwise("Sinh", form="ops.sinh({0})")
+elementwise("Cosh", form="ops.cosh({0})", through=_HALF)
+elementwise("Asinh", form="ops.asinh({0})")
+elementwise("Acosh", form="ops.acosh({0})")
+elementwise("Atanh", form="ops.atanh({0})")
+elementwise("Erf", form="ops.erf({0})")
+elementwise("Erfc", form="ops.erfc({0})")
+elementwise("Erfinv", form="ops.erfinv({0})", note="float64 to 1e-7 on CPU")
+elementwise("Ndtri", form="1.4142135623730951 * ops.erfinv(2 * {0} - 1)", note="composed: MindSpore has no ndtri")
+elementwise("Lgamma", form="ops.lgamma({0})", note="float64 to 1e-7 on CPU")
+elementwise("Digamma", form="ops.digamma({0})", note="float64 to 1e-7 on CPU")
+elementwise("Ceil", form="ops.ceil({0})")
+elementwise("Floor", form="ops.floor({0})")
+elementwise("Round", "Rint", form="ops.round({0})")
+elementwise("IsNan", form="ops.isnan({0})")
+elementwise("IsInf", form="ops.isinf({0})")
+elementwise("IsFinite", form="ops.isfinite({0})")
+elementwise("LogicalNot", form="ops.logical_not({0})")
+elementwise("Invert", form="ops.invert({0})")
+elementwise("BesselI0e", form="ops.bessel_i0e({0})")
+elementwise("BesselI1e", form="ops.bessel_i1e({0})")
+elementwise("Real", form="ops.real({0})")
+elementwise("Imag", form="ops.imag({0})")
+elementwise("Conj", form="ops.conj({0})")
+elementwise("Angle", form="ops.angle({0})")
+elementwise("PopulationCount", form="ops.population_count({0})")
+
+
+@rule(
+    "Tanh", layout=any_order, form="2 * ops.sigmoid(2 * {0}) - 1", note="ops.tanh has an absolute error of 1e-4 on CPU"
+)
+def tanh(op: Op) -> Expression:
+    """tf.tanh; float64 and float16 kernels are exact."""
+    return op.form("2 * ops.sigmoid(2 * {0}) - 1")
+
+
+# -- two inputs ------------------------------------------------------------------------------------------------------
 
 elementwise("Add", "AddV2", form="{0} + {1}")
 elementwise("Sub", form="{0} - {1}")
 elementwise("Mul", form="{0} * {1}")
 elementwise("RealDiv", form="{0} / {1}")
+elementwise("DivNoNan", form="ops.DivNoNan()({0}, {1})", through=_HALF)
+elementwise("MulNoNan", form="ops.MulNoNan()({0}, {1})")
+elementwise("FloorDiv", form="{0} // {1}")
+elementwise("FloorMod", form="{0} % {1}")
+elementwise("TruncateDiv", form="ops.truncate_div({0}, {1})")
+elementwise("Mod", "TruncateMod", form="ops.truncate_mod({0}, {1})", through={"int64": "float64", "int16": "int32"})
 elementwise("Pow", form="{0} ** {1}")
-elementwise("Neg", form="-{0}")
-elementwise("Abs", form="ops.abs({0})")
-elementwise("Square", form="ops.square({0})")
-elementwise("Sqrt", form="ops.sqrt({0})")
-elementwise("Rsqrt", form="ops.rsqrt({0})")
-elementwise("Exp", form="ops.exp({0})")
-elementwise("Log", form="ops.log({0})")
-elementwise("Tanh", form="2 * ops.sigmoid(2 * {0}) - 1", note="ops.tanh has an absolute error of 1e-4 on CPU")
+elementwise("Maximum", form="ops.maximum({0}, {1})", note=_TIES)
+elementwise("Minimum", form="ops.minimum({0}, {1})", note=_TIES)
 elementwise("SquaredDifference", form="ops.square({0} - {1})")
-elementwise(
-    "Maximum", form="ops.maximum({0}, {1})", note="the gradient of ties is split; TensorFlow's goes to the first"
-)
-elementwise(
-    "Minimum", form="ops.minimum({0}, {1})", note="the gradient of ties is split; TensorFlow's goes to the first"
-)
+elementwise("Atan2", form="ops.atan2({0}, {1})")
+elementwise("Xdivy", form="ops.xdivy({0}, {1})")
+elementwise("Xlogy", form="tf_xlogy({0}, {1})", note="ops.xlogy(0, 0) is NaN on CPU")
+elementwise("Xlog1py", form="tf_xlog1py({0}, {1})", note="composed")
+elementwise("Igamma", form="ops.igamma({0}, {1})", note="float64 to 1e-7 on CPU")
+elementwise("Igammac", form="ops.igammac({0}, {1})", note="float64 to 1e-7 on CPU")
+elementwise("Zeta", form="ops.zeta({0}, {1})")
+elementwise("NextAfter", form="ops.nextafter({0}, {1})")
+elementwise("Complex", form="ops.Complex()({0}, {1})")
+elementwise("Equal", form="{0} == {1}")
+elementwise("NotEqual", form="{0} != {1}")
+elementwise("Less", form="{0} < {1}")
+elementwise("LessEqual", form="{0} <= {1}")
+elementwise("Greater", form="{0} > {1}")
+elementwise("GreaterEqual", form="{0} >= {1}")
+elementwise("LogicalAnd", form="ops.logical_and({0}, {1})")
+elementwise("LogicalOr", form="ops.logical_or({0}, {1})")
+elementwise("BitwiseAnd", form="ops.bitwise_and({0}, {1})")
+elementwise("BitwiseOr", form="ops.bitwise_or({0}, {1})")
+elementwise("BitwiseXor", form="ops.bitwise_xor({0}, {1})")
+elementwise("LeftShift", form="ops.bitwise_left_shift({0}, {1})")
+elementwise("RightShift", form="ops.bitwise_right_shift({0}, {1})")
 
 
-@rule("AddN", layout=any_order, form="{0} + {1} + …")
+@rule("Div", layout=any_order, form="{0} / {1}, ops.truncate_div")
+def div(op: Op) -> Expression:
+    """TensorFlow 1's division: integers are truncated, as in C."""
+    return op.form("ops.truncate_div({0}, {1})" if "int" in op.dtype() else "{0} / {1}")
+
+
+@rule("ApproximateEqual", layout=any_order, form="ops.abs({0} - {1}) < tolerance")
+def approximate_equal(op: Op) -> Expression:
+    """tf.math.approximate_equal: nearer than the tolerance."""
+    return op.form(f"ops.abs({{0}} - {{1}}) < {op.attr('tolerance', 1e-5)!r}")
+
+
+@rule("Polygamma", layout=any_order, form="ops.Polygamma()")
+def polygamma(op: Op) -> Expression:
+    """tf.math.polygamma of one order, which MindSpore takes as an integer."""
+    order = op.required_constant(0, "the order")
+    if order.size != 1:
+        raise NoForm("several orders at once")
+    return op.form(f"ops.Polygamma()(ms.Tensor({int(order.item())}), {{0}})", op.tensor(1))
+
+
+@rule("AddN", "AccumulateNV2", layout=any_order, form="{0} + {1} + …")
 def add_n(op: Op) -> Expression:
     """tf.add_n."""
     return op.form(" + ".join(f"{{{index}}}" for index in range(len(op))))
 
 
-def _reduction_layout(node: Node, graph: Graph) -> Need:
-    """The axes follow the input; what is left must still be in the original order, or whole."""
-    rank = len(graph.shape(node.inputs[0]) or ())
-    axes = graph.constant(node.inputs[1])
-    if rank < 3 or axes is None:
-        return Need(original=(("in", 0), ("out", 0)))
-    if node.attr("keep_dims"):
-        return Need(tied=(("in", 0), ("out", 0)))
-    left = rank - len({int(axis) % rank for axis in axes.reshape(-1)})
-    spatial = {int(axis) % rank for axis in axes.reshape(-1)} == set(range(1, rank - 1))
-    return Need(original=(("out", 0),)) if left <= 1 or spatial else Need(original=(("in", 0), ("out", 0)))
+@rule("ClipByValue", form="ops.minimum(ops.maximum({0}, {1}), {2})", note=_TIES)
+def clip_by_value(op: Op) -> Expression:
+    """tf.clip_by_value; the bounds may be tensors."""
+    return op.form("ops.minimum(ops.maximum({0}, {1}), {2})")
 
 
-@rule("Sum", "Mean", "Max", "Min", "Prod", layout=_reduction_layout, form="ops.reduce_sum and its kin")
-def reduction(op: Op) -> Expression:
-    """tf.reduce_sum and its kin; all axes need not be named."""
-    function = {"Sum": "reduce_sum", "Mean": "reduce_mean", "Max": "reduce_max", "Min": "reduce_min"}
-    name = function.get(op.node.op, "reduce_prod")
-    axes = sorted({op.axis(axis) for axis in op.required_constant(1, "the axis").reshape(-1)})
-    keep = bool(op.attr("keep_dims", False))
-    if not axes:
-        return op.form("{0}", op.input(0))  # no axis: nothing is reduced
-    if len(axes) == op.rank() and not keep:
-        return op.form(f"ops.{name}({{0}})" if name.endswith(("sum", "mean")) else f"{{0}}.{name[7:]}()", op.input(0))
-    axis = axes[0] if len(axes) == 1 else tuple(axes)
-    return op.form(f"ops.{name}({{0}}, {axis}{', keep_dims=True' if keep else ''})", op.input(0))
+@rule("Cross", form="ops.cross({0}, {1}, dim=-1)")
+def cross(op: Op) -> Expression:
+    """tf.linalg.cross over the last axis, which has three elements."""
+    return op.form("ops.cross({0}, {1}, dim=-1)", op.tensor(0), op.tensor(1))
+
+
+no_form("Betainc", reason="MindSpore has no regularised incomplete beta function")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tf2ms.graph import Graph, Node, Shape, Tensor
-from tf2ms.graph.types import VARIABLE_OPS
+from tf2ms.graph.types import VARIABLE_OPS, Inputs
 from tf2ms.layout import Layout, channels_first_perm
+from tf2ms.rules.sizes import Part, Sizes, is_shape_arithmetic, read_sizes
 from tf2ms.rules.types import Layer, Value, Weight
 from tf2ms.split import Variable, number_text, short_float
 
@@ -64,7 +65,7 @@ class Op:
     """One node as its rule sees it."""
 
     def __init__(self, node: Node, layout: Layout, variables: Mapping[str, Variable]):
-        self.node = node
+        self.node = replace(node, inputs=Inputs.of(node.name, node.inputs))
         self._layout = layout
         self._variables = variables
 
@@ -92,19 +93,50 @@ class Op:
         constant = self.constant(index)
         if constant is None and self.graph[tensor.node].op not in VARIABLE_OPS:
             return tensor
-        if constant is not None and constant.dtype.kind not in "fiub":
+        if constant is not None and constant.dtype.kind not in "fiubc":
             raise NoForm("a constant holds no numbers")
-        if constant is not None and constant.ndim == 0:
+        if constant is not None and constant.ndim == 0 and _is_exact_literal(constant):
             return _number(constant)
         return self._operand_weight(index)
 
+    def tensor(self, index: int) -> Tensor | Weight:
+        """Like `input`, for where a plain number would not do: `x.reshape`, `ops.sin(x)`."""
+        found = self.input(index)
+        return self.weight(index) if isinstance(found, str) else found
+
     def inputs(self) -> tuple[Tensor | Weight | str, ...]:
-        """Every operand."""
-        return tuple(self.input(index) for index in range(len(self)))
+        """Every operand; numbers are written out as long as one operand is a tensor."""
+        found = [self.input(index) for index in range(len(self))]
+        if found and all(isinstance(item, str) for item in found):
+            found[0] = self.weight(0)
+        return tuple(found)
+
+    def dtype(self, name: str = "T", default: str = "float32") -> str:
+        """The data type that an attribute names, as numpy calls it."""
+        return str(self.node.attr(name) or default)
 
     def constant(self, index: int) -> np.ndarray | None:
-        """The input's value if it is known before the network runs."""
-        return self.graph.constant(self.node.inputs[index])
+        """The input's value if it is known before the network runs, shape arithmetic included."""
+        tensor = self.node.inputs[index]
+        value = self.graph.constant(tensor)
+        node = self.graph[tensor.node]
+        if value is None and is_shape_arithmetic(node):
+            known = read_sizes(self.graph, tensor, self._layout.channels_first).known
+            return None if known is None else known.astype(_integer_type(node))
+        return value
+
+    def sizes(self, index: int) -> Sizes:
+        """An input that is read as plain integers: a shape, bounds, multiples."""
+        return read_sizes(self.graph, self.node.inputs[index], self._layout.channels_first)
+
+    def number(self, index: int) -> Sizes:
+        """A scalar input that is read as a plain number."""
+        constant = self.constant(index)
+        if constant is not None:
+            return Sizes((Part(_number(constant)),), scalar=True)
+        if "int" in self.dtype("Tidx" if self.node.attr("Tidx") else "T"):
+            return self.sizes(index)
+        return Sizes((Part("float({0})", (self.node.inputs[index],)),), scalar=True)
 
     def required_constant(self, index: int, what: str) -> np.ndarray:
         """Like `constant`; a computed one has no form."""
@@ -112,6 +144,13 @@ class Op:
         if value is None:
             raise NoForm(f"{what} is computed while the graph runs")
         return value
+
+    def required_number(self, index: int, what: str) -> int:
+        """Like `required_constant`, for a single whole number."""
+        value = self.required_constant(index, what)
+        if value.size != 1 or value.dtype.kind not in "iu":
+            raise NoForm(f"{what} is not one whole number")
+        return int(value.item())
 
     def weight(self, index: int, perm: Sequence[int] | None = None, reshape: Sequence[int] | None = None) -> Weight:
         """The variable or constant behind an input, transposed by `perm`, then reshaped."""
@@ -138,6 +177,12 @@ class Op:
             return Weight(name, source_shape, grouped, perm, shape, value.dtype.name, False, None, value)
         held = self._variables[name]
         return Weight(held.name, source_shape, grouped, perm, shape, held.dtype, held.trainable, held.initializer)
+
+    def literal(self, value: np.ndarray) -> Weight:
+        """A tensor of known values under the node's own name."""
+        shape = value.shape
+        axes = tuple(range(len(shape)))
+        return Weight(self.node.name, shape, shape, axes, shape, value.dtype.name, False, None, value)
 
     def dense_kernel(self, index: int) -> Weight:
         """The [in, out] matrix of a dense layer as (out, in), its rows following a flattened input's order."""
@@ -205,9 +250,13 @@ class Op:
 
         Raises: NoForm where the batch or channel entry is not 1.
         """
-        values = tuple(self.node.attr(name) or default)
-        if len(values) != len(default) or min(values) < 1:
-            raise NoForm(f"{name} {list(values)} are not {len(default)} positive numbers")
+        at = {"ksize": 1, "strides": 2}.get(name)
+        if self.node.op.endswith("PoolV2") and at is not None:
+            values = tuple(int(size) for size in self.required_constant(at, f"the {name}"))
+        else:
+            values = tuple(self.node.attr(name) or default)
+        if not 4 <= len(values) <= 5 or min(values) < 1:
+            raise NoForm(f"{name} {list(values)} are not positive numbers, one for each axis")
         channels_first = str(self.node.attr("data_format", "NHWC")).startswith("NC")
         inner, outer = (values[2:], values[:2]) if channels_first else (values[1:-1], (values[0], values[-1]))
         if set(outer) != {1}:
@@ -217,21 +266,42 @@ class Op:
     def pad_mode(self) -> str:
         """MindSpore's name of the padding; both frameworks put the odd pixel of SAME at the bottom and right."""
         padding = self.attr("padding")
-        if padding not in ("SAME", "VALID"):
+        if padding not in ("SAME", "VALID", "EXPLICIT"):
             raise NoForm(f"padding {padding}")
-        return str(padding).lower()
+        return "pad" if padding == "EXPLICIT" else str(padding).lower()
+
+    def explicit_padding(self) -> tuple[int, ...]:
+        """(top, bottom, left, right) of EXPLICIT padding, else ()."""
+        values = self.attr("explicit_paddings") if self.attr("padding") == "EXPLICIT" else None
+        if not values:
+            return ()
+        first = 4 if str(self.node.attr("data_format", "NHWC")).startswith("NC") else 2
+        return tuple(int(size) for size in values[first : len(values) - (4 - first)])
 
     # -- results -------------------------------------------------------------------------------------------------
 
     def form(self, form: str, *operands: Tensor | Weight | str) -> Expression:
-        """An expression over the operands, all inputs by default."""
-        return Expression(form, operands or self.inputs())
+        """An expression over the operands; over all inputs where none is given and the form reads some."""
+        return Expression(form, operands or (self.inputs() if "{0}" in form else ()))
 
 
 def scalar_if_square(values: Sequence[int]) -> Value:
     """3 for (3, 3): as a person writes a kernel size."""
     values = tuple(int(value) for value in values)
     return values[0] if len(set(values)) == 1 else values
+
+
+def _integer_type(node: Node) -> str:
+    """The type that an op of shape arithmetic gives."""
+    found = node.attr("DstT") or node.attr("out_type") or node.attr("T") or "int32"
+    return str(found) if str(found).startswith("int") else "int32"
+
+
+def _is_exact_literal(constant: np.ndarray) -> bool:
+    """Whether a plain number keeps the tensor's dtype and value: MindSpore takes Python floats as float32."""
+    if constant.dtype == np.float64:
+        return bool(np.float64(np.float32(constant)) == constant) or bool(np.isnan(constant))
+    return constant.dtype.name in ("float16", "float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 
 
 def _number(constant: np.ndarray) -> str:

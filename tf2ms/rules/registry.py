@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 
 from tf2ms.layout import LayoutRule, any_order, keeps_order
-from tf2ms.rules.op import Expression, Op
+from tf2ms.rules.op import Expression, NoForm, Op
 
 Build = Callable[[Op], Expression]
 
 
+FAMILIES = (
+    "math",
+    "reduction",
+    "nn",
+    "array",
+    "gather",
+    "linalg",
+    "loss",
+    "random",
+    "image",
+    "signal",
+    "quantise",
+    "other",
+)
+"""The files of rows, in the order in which the documentation shows them."""
+
+
 @dataclass(frozen=True)
 class Rule:
-    """One row: how the op is written in MindSpore, what its tensors' order may be, and how the frameworks differ."""
+    """One row: how the op is written in MindSpore, what its tensors' order may be, and how the frameworks differ.
+
+    `reason` is given instead of a form where MindSpore has none; `build` then refuses with it.
+    """
 
     op: str
     build: Build
     layout: LayoutRule
     form: str
     note: str = ""
+    reason: str = ""
+    family: str = ""
 
 
 _RULES: dict[str, Rule] = {}
@@ -40,22 +63,57 @@ def rule(*ops: str, layout: LayoutRule = keeps_order, form: str = "", note: str 
 
     def register(build: Build) -> Build:
         for op in ops:
-            if op in _RULES:
-                raise ValueError(f"the op {op} has two rules")
-            _RULES[op] = Rule(op, build, layout, form or build.__name__, note)
+            _add(Rule(op, build, layout, form or build.__name__, note))
         return build
 
     return register
 
 
-def elementwise(*ops: str, form: str, note: str = "") -> None:
-    """Registers a one-line row for plain element-wise ops: `form` with `{0}`, `{1}` for the inputs."""
-    rule(*ops, layout=any_order, form=form, note=note)(lambda op: op.form(form))
+def elementwise(*ops: str, form: str, note: str = "", through: Mapping[str, str] | None = None) -> None:
+    """Registers a one-line row for plain element-wise ops: `form` with `{0}`, `{1}` for the inputs.
+
+    `through` names, for data types that MindSpore's kernel lacks, the type that it computes in instead.
+    """
+
+    def build(op: Op) -> Expression:
+        dtype = op.dtype()
+        wide = (through or {}).get(dtype)
+        if wide is None:
+            return op.form(form)
+        operands = op.inputs()
+        cast = [
+            f"{{{i}}}" if isinstance(item, str) else f"{{{i}}}.astype(ms.{wide})" for i, item in enumerate(operands)
+        ]
+        return op.form(f"({form.format(*cast)}).astype(ms.{dtype})", *operands)
+
+    rule(*ops, layout=any_order, form=form, note=note)(build)
+
+
+def no_form(*ops: str, reason: str) -> None:
+    """Registers op types that MindSpore cannot express: `tf2ms ops` and the list of what is unsupported say why."""
+
+    def build(op: Op) -> Expression:
+        raise NoForm(reason)
+
+    for op in ops:
+        _add(Rule(op, build, keeps_order, "", "", reason))
+
+
+def _add(row: Rule) -> None:
+    if row.op in _RULES:
+        raise ValueError(f"the op {row.op} has two rules")
+    _RULES[row.op] = replace(row, family=_loading[-1] if _loading else "yours")
+
+
+_loading: list[str] = []
 
 
 @cache
 def _load() -> None:
-    from tf2ms.rules import array, math, nn  # noqa: F401  # registers the rows
+    for family in FAMILIES:
+        _loading.append(family)
+        importlib.import_module(f"tf2ms.rules.{family}")  # registers the rows
+        _loading.pop()
 
 
 def find_rule(op: str) -> Rule | None:

@@ -40,12 +40,13 @@ class Weight:
 
     def convert(self, value: np.ndarray) -> np.ndarray:
         """TensorFlow's array in MindSpore's layout."""
-        return np.ascontiguousarray(value.reshape(self.grouped).transpose(self.perm).reshape(self.shape))
+        return value.reshape(self.grouped).transpose(self.perm).reshape(self.shape).copy(order="C")
 
     def restore(self, value: np.ndarray) -> np.ndarray:
         """MindSpore's array in TensorFlow's layout."""
         between = tuple(self.grouped[axis] for axis in self.perm)
-        return np.ascontiguousarray(value.reshape(between).transpose(np.argsort(self.perm)).reshape(self.source_shape))
+        axes = np.argsort(self.perm)
+        return value.reshape(between).transpose(axes).reshape(self.source_shape).copy(order="C")
 
 
 Value = int | float | bool | str | None | tuple[Any, ...] | Code

@@ -23,6 +23,21 @@ class Initializer:
     args: tuple[float, ...] = ()
     value: np.ndarray | None = None
 
+    def draw(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+        """An array that starts so; TensorFlow's truncated normal draws again beyond two standard deviations."""
+        if self.kind == "value" and self.value is not None:
+            return self.value
+        if self.kind == "uniform":
+            return random.uniform(self.args[0], self.args[1], size=shape)
+        if self.kind == "normal":
+            return random.normal(self.args[0], self.args[1], size=shape)
+        if self.kind == "truncated_normal":
+            drawn = random.standard_normal(shape)
+            while (outside := np.abs(drawn) > 2).any():
+                drawn = np.where(outside, random.standard_normal(shape), drawn)
+            return self.args[0] + self.args[1] * drawn
+        return np.full(shape, self.args[0])
+
 
 @dataclass(frozen=True)
 class Variable:

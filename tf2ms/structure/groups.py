@@ -18,6 +18,7 @@ import networkx as nx
 
 from tf2ms.graph import Tensor
 from tf2ms.rules.types import Program, Step, Value
+from tf2ms.structure.types import weight_key
 
 _UNIT_STARTS = {"nn.Conv2d": "Conv", "nn.Dense": "Dense"}
 _UNIT_PARTS = {"nn.BatchNorm2d": "BN", "nn.ReLU": "ReLU", "nn.LeakyReLU": "LeakyReLU"}
@@ -123,7 +124,7 @@ class Body:
 def _kind(step: Step) -> tuple[Any, ...]:
     """What must be equal for two steps to be the same up to arguments."""
     if step.layer is None:
-        return ("form", *(name for name, _ in step.weights))
+        return ("form", *((name, weight_key(weight)) for name, weight in step.weights))
     return (step.layer.cls, tuple(sorted(arguments_of(step))))
 
 

@@ -8,6 +8,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
 
 _CELL_MEMBERS = frozenset(
     """
@@ -53,7 +55,15 @@ def identifier(text: str) -> str:
         return "layer"
     if name[0].isdigit():
         name = f"layer_{name}"
-    return f"{name}_" if name in _TAKEN or name in _MODULE_NAMES - {"x"} else name
+    return f"{name}_" if name in _TAKEN or name in _MODULE_NAMES - {"x"} or name in _helpers() else name
+
+
+@cache
+def _helpers() -> frozenset[str]:
+    """The functions that a generated file may bring along: see `templates/helpers`."""
+    here = Path(__file__).resolve().parents[1] / "templates"  # inside the built package; beside it in a checkout
+    folder = here if here.is_dir() else here.parents[1] / "templates"
+    return frozenset(path.stem for path in (folder / "helpers").glob("tf_*.py"))
 
 
 def class_name(text: str) -> str:

@@ -56,7 +56,7 @@ def network_inputs(conversion: Conversion, feeds: Mapping[str, np.ndarray]) -> l
     for item in conversion.map["inputs"]:
         if item["feeds"] == "backbone":
             value = feed_of(feeds, item["tensor"]).astype(item["dtype"], copy=False)
-            tensors.append(ms.Tensor(np.ascontiguousarray(value.transpose(item["perm"]) if item["perm"] else value)))
+            tensors.append(ms.Tensor((value.transpose(item["perm"]) if item["perm"] else value).copy(order="C")))
     return tensors
 
 

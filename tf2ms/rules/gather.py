@@ -1,0 +1,196 @@
+"""Gather, scatter, select, segments, unique values."""
+
+from __future__ import annotations
+
+from tf2ms.layout import any_order
+from tf2ms.rules.op import Expression, NoForm, Op
+from tf2ms.rules.registry import no_form, rule
+
+_INDICES = "an index out of range is an error in TensorFlow on CPU and undefined in MindSpore"
+
+
+@rule("Gather", "GatherV2", "ResourceGather", form="ops.gather", note=_INDICES)
+def gather(op: Op) -> Expression:
+    """tf.gather along one axis, with batch dimensions."""
+    axis = op.required_number(2, "the axis") if len(op) > 2 else int(op.attr("batch_dims", 0))
+    batch = int(op.attr("batch_dims", 0) or 0)
+    if axis < 0:
+        axis += op.rank()
+    if batch < 0:
+        batch += op.rank(1)
+    if batch:
+        return op.form(f"tf_gather({{0}}, {{1}}, {axis}, {batch})", op.tensor(0), op.tensor(1))
+    indices = "{1}" if op.dtype("Tindices", "int32") in ("int32", "int64") else "{1}.astype(ms.int32)"
+    return op.form(f"ops.gather({{0}}, {indices}, {axis})", op.tensor(0), op.tensor(1))
+
+
+@rule("GatherNd", "ResourceGatherNd", form="ops.gather_nd", note=_INDICES)
+def gather_nd(op: Op) -> Expression:
+    """tf.gather_nd; an empty index takes all of the tensor."""
+    shape = op.shape(1)
+    if shape and shape[-1] == 0:
+        return op.form("ops.broadcast_to({0}, {1}.shape[:-1] + {0}.shape)", op.tensor(0), op.tensor(1))
+    return op.form("ops.gather_nd({0}, {1})", op.tensor(0), op.tensor(1))
+
+
+@rule("ScatterNd", form="ops.scatter_nd")
+def scatter_nd(op: Op) -> Expression:
+    """tf.scatter_nd: equal indices add up."""
+    sizes = op.sizes(2)
+    return op.form(f"ops.scatter_nd({{0}}, {{1}}, {sizes.text(2)})", op.tensor(0), op.tensor(1), *sizes.operands)
+
+
+_SCATTER = {
+    "TensorScatterUpdate": "ops.ScatterNdUpdate",
+    "TensorScatterAdd": "ops.tensor_scatter_add",
+    "ScatterNdNonAliasingAdd": "ops.tensor_scatter_add",
+    "TensorScatterSub": "ops.tensor_scatter_sub",
+    "TensorScatterMin": "ops.tensor_scatter_min",
+    "TensorScatterMax": "ops.tensor_scatter_max",
+}
+
+
+@rule(*_SCATTER, form="ops.tensor_scatter_add and its kin")
+def tensor_scatter(op: Op) -> Expression:
+    """tf.tensor_scatter_nd_add and its kin."""
+    if op.node.op == "TensorScatterUpdate":
+        return op.form("ops.TensorScatterUpdate()({0}, {1}, {2})", *(op.tensor(i) for i in range(3)))
+    return op.form(f"{_SCATTER[op.node.op]}({{0}}, {{1}}, {{2}})", *(op.tensor(i) for i in range(3)))
+
+
+@rule("SelectV2", layout=any_order, form="ops.where")
+def select_v2(op: Op) -> Expression:
+    """tf.where of three arguments."""
+    return op.form("ops.where({0}, {1}, {2})", op.tensor(0), op.input(1), op.tensor(2))
+
+
+@rule("Select", form="ops.where")
+def select(op: Op) -> Expression:
+    """TensorFlow 1's tf.where: a vector chooses whole rows."""
+    shape = op.shape(0)
+    rank = op.rank(1)
+    if shape is None:
+        raise NoForm("the rank of the condition is unknown; give its shape with --shape")
+    condition = f"{{0}}.reshape(-1, {', '.join(['1'] * (rank - 1))})" if len(shape) == 1 and rank > 1 else "{0}"
+    return op.form(f"ops.where({condition}, {{1}}, {{2}})", *(op.tensor(i) for i in range(3)))
+
+
+@rule("Where", form="ops.nonzero", note="the shape depends on the data: PyNative only on some devices")
+def where(op: Op) -> Expression:
+    """tf.where of one argument: the places that are not zero, in order."""
+    return op.form("ops.nonzero({0}).astype(ms.int64)", op.tensor(0))
+
+
+@rule("DynamicPartition", form="x[partitions == i]", note="the shapes depend on the data")
+def dynamic_partition(op: Op) -> Expression:
+    """tf.dynamic_partition."""
+    count = int(op.attr("num_partitions", 1))
+    return op.form(f"tf_dynamic_partition({{0}}, {{1}}, {count})" + "[0]" * (count == 1), op.tensor(0), op.tensor(1))
+
+
+@rule("DynamicStitch", "ParallelDynamicStitch", form="tf_dynamic_stitch", note="rows that no index names are 0")
+def dynamic_stitch(op: Op) -> Expression:
+    """tf.dynamic_stitch: of equal indices the last counts."""
+    half = len(op) // 2
+    places = [", ".join(f"{{{i}}}" for i in part) for part in (range(half), range(half, 2 * half))]
+    form = f"tf_dynamic_stitch(({places[0]},), ({places[1]},))"
+    return op.form(form, *(op.tensor(i) for i in range(2 * half)))
+
+
+@rule(
+    "Unique", "UniqueV2", "UniqueWithCounts", form="tf_unique", note="the shape depends on the data: not in graph mode"
+)
+def unique(op: Op) -> Expression:
+    """tf.unique: values in the order of their first occurrence."""
+    if op.node.op == "UniqueV2" and op.constant(1) is not None and op.rank() != 1:
+        raise NoForm("unique rows of a tensor of higher rank")
+    counts = ", counts=True" if op.node.op == "UniqueWithCounts" else ""
+    return op.form(f"tf_unique({{0}}, ms.{op.dtype('out_idx', 'int32')}{counts})", op.tensor(0))
+
+
+@rule("ListDiff", form="tf_list_diff", note="the shape depends on the data: not in graph mode")
+def list_diff(op: Op) -> Expression:
+    """tf.setdiff1d: what of x is not in y, and where it was."""
+    return op.form(f"tf_list_diff({{0}}, {{1}}, ms.{op.dtype('out_idx', 'int32')})", op.tensor(0), op.tensor(1))
+
+
+# -- segments --------------------------------------------------------------------------------------------------------
+
+
+@rule("UnsortedSegmentSum", "UnsortedSegmentProd", "UnsortedSegmentMax", "UnsortedSegmentMin", form="tf_segment")
+def unsorted_segment(op: Op) -> Expression:
+    """tf.math.unsorted_segment_sum and its kin; negative ids are dropped."""
+    count = op.sizes(2)
+    kind = op.node.op.removeprefix("UnsortedSegment").lower()
+    form = f"tf_segment({{0}}, {{1}}, {count.text(2)}, {kind!r})"
+    return op.form(form, op.tensor(0), op.tensor(1), *count.operands)
+
+
+@rule("SegmentSum", "SegmentMean", "SegmentProd", "SegmentMax", "SegmentMin", form="tf_segment")
+def segment(op: Op) -> Expression:
+    """tf.math.segment_sum and its kin: as many segments as the last id says."""
+    kind = op.node.op.removeprefix("Segment").lower()
+    return op.form(f"tf_segment({{0}}, {{1}}, int({{1}}.max()) + 1, {kind!r}, empty=0)", op.tensor(0), op.tensor(1))
+
+
+_SPARSE = tuple(f"SparseSegment{kind}{more}" for kind in ("Sum", "Mean", "SqrtN") for more in ("", "WithNumSegments"))
+
+
+@rule(*_SPARSE, form="tf_segment(ops.gather)")
+def sparse_segment(op: Op) -> Expression:
+    """tf.sparse.segment_sum and its kin: the rows at `indices`, summed by segment."""
+    kind = op.node.op.removeprefix("SparseSegment").removesuffix("WithNumSegments").lower()
+    data = "ops.gather({0}, {1}, 0)"
+    operands = [op.tensor(i) for i in range(3)]
+    if len(op) == 4:
+        count = op.sizes(3)
+        return op.form(f"tf_segment({data}, {{2}}, {count.text(3)}, {kind!r}, empty=0)", *operands, *count.operands)
+    return op.form(f"tf_segment({data}, {{2}}, int({{2}}.max()) + 1, {kind!r}, empty=0)", *operands)
+
+
+# -- search, sparse --------------------------------------------------------------------------------------------------
+
+
+@rule("LowerBound", "UpperBound", form="ops.searchsorted")
+def bound(op: Op) -> Expression:
+    """tf.searchsorted, row by row."""
+    right = ", right=True" if op.node.op == "UpperBound" else ""
+    form = f"ops.searchsorted({{0}}, {{1}}{right}).astype(ms.{op.dtype('out_type', 'int32')})"
+    return op.form(form, op.tensor(0), op.tensor(1))
+
+
+@rule("SparseToDense", form="tf_sparse_to_dense")
+def sparse_to_dense(op: Op) -> Expression:
+    """tf.sparse.to_dense, with a default value."""
+    sizes = op.sizes(1)
+    places = f"{{0}}, {{1}}, {{2}}, {sizes.text(3)}"
+    return op.form(f"tf_sparse_to_dense({places})", op.tensor(0), op.tensor(2), op.tensor(3), *sizes.operands)
+
+
+@rule("SparseTensorDenseAdd", form="ops.tensor_scatter_add")
+def sparse_tensor_dense_add(op: Op) -> Expression:
+    """tf.sparse.add of a sparse and a dense tensor."""
+    return op.form("ops.tensor_scatter_add({0}, {1}, {2})", op.tensor(3), op.tensor(0), op.tensor(1))
+
+
+@rule("SparseTensorDenseMatMul", form="tf_sparse_to_dense @ b", note="composed through a dense matrix")
+def sparse_tensor_dense_mat_mul(op: Op) -> Expression:
+    """tf.sparse.sparse_dense_matmul."""
+    sizes = op.sizes(2)
+    left = f"tf_sparse_to_dense({{0}}, {{1}}, 0, {sizes.text(3)})" + ".T" * bool(op.attr("adjoint_a"))
+    right = "{2}" + ".T" * bool(op.attr("adjoint_b"))
+    return op.form(f"ops.matmul({left}, {right})", op.tensor(0), op.tensor(1), op.tensor(3), *sizes.operands)
+
+
+@rule("SparseReshape", form="tf_sparse_reshape")
+def sparse_reshape(op: Op) -> Expression:
+    """tf.sparse.reshape: the numbers of the elements stay."""
+    new = op.sizes(2)
+    return op.form(f"tf_sparse_reshape({{0}}, {{1}}, {new.text(2)})", op.tensor(0), op.tensor(1), *new.operands)
+
+
+no_form(
+    "DenseToDenseSetOperation",
+    "SparseFillEmptyRows",
+    reason="MindSpore has no sparse tensors whose length depends on data",
+)

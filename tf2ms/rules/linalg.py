@@ -1,0 +1,200 @@
+"""Linear algebra: products, diagonals, factorisations."""
+
+from __future__ import annotations
+
+from tf2ms.rules.op import Expression, NoForm, Op
+from tf2ms.rules.registry import no_form, rule
+
+# -- products --------------------------------------------------------------------------------------------------------
+
+
+def _adjoint(op: Op, place: str, flag: str) -> str:
+    """`x.swapaxes(-1, -2)`, conjugated for complex numbers, where the flag asks for it."""
+    if not op.attr(flag):
+        return place
+    text = f"{place}.swapaxes(-1, -2)"
+    return f"ops.conj({text})" if op.dtype().startswith("complex") else text
+
+
+@rule("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", form="ops.matmul")
+def batch_mat_mul(op: Op) -> Expression:
+    """tf.linalg.matmul of stacks of matrices, with broadcasting."""
+    form = f"ops.matmul({_adjoint(op, '{0}', 'adj_x')}, {_adjoint(op, '{1}', 'adj_y')})"
+    return op.form(form, op.tensor(0), op.tensor(1))
+
+
+@rule("SparseMatMul", form="ops.matmul")
+def sparse_mat_mul(op: Op) -> Expression:
+    """A product whose factors happen to hold many zeros."""
+    left, right = (".T" if op.attr(f"transpose_{side}") else "" for side in "ab")
+    return op.form(f"ops.matmul({{0}}{left}, {{1}}{right})", op.tensor(0), op.tensor(1))
+
+
+@rule("Einsum", form="ops.matmul, tf_einsum", note="composed of products: ops.einsum is not on CPU")
+def einsum(op: Op) -> Expression:
+    """tf.einsum of one or two tensors; no label twice in one of them."""
+    equation = str(op.attr("equation")).replace(" ", "")
+    sources, _, target = equation.partition("->")
+    for labels in (*sources.split(","), target):
+        plain = labels.replace("...", "")
+        if len(set(plain)) != len(plain):
+            raise NoForm(f"the diagonal in einsum {equation}")
+    if len(op) > 2:
+        raise NoForm("an einsum of more than two tensors")
+    places = ", ".join(f"{{{index}}}" for index in range(len(op)))
+    return op.form(f"tf_einsum({equation!r}, {places})", *(op.tensor(index) for index in range(len(op))))
+
+
+# -- diagonals -------------------------------------------------------------------------------------------------------
+
+
+def _main_diagonal(op: Op, index: int) -> None:
+    """Checks that `k` is 0."""
+    bands = op.required_constant(index, "k").reshape(-1)
+    if set(bands.tolist()) != {0}:
+        raise NoForm("diagonals other than the main one")
+
+
+@rule("MatrixBandPart", form="ops.where")
+def matrix_band_part(op: Op) -> Expression:
+    """tf.linalg.band_part; a negative bound keeps all of that side."""
+    lower, upper = (op.required_number(index, "the band") for index in (1, 2))
+    return op.form(f"tf_band_part({{0}}, {lower}, {upper})", op.tensor(0))
+
+
+@rule("MatrixDiag", "MatrixDiagV2", "MatrixDiagV3", form="tf_matrix_diag", note="the main diagonal only")
+def matrix_diag(op: Op) -> Expression:
+    """tf.linalg.diag."""
+    if len(op) > 1:
+        _main_diagonal(op, 1)
+        rows, columns = (op.required_number(index, "the size") for index in (2, 3))
+        sizes = {rows, columns} - {-1, (op.shape(0) or (None,))[-1]}
+        if sizes or op.required_constant(4, "the padding").item() != 0:
+            raise NoForm("a diagonal in a larger matrix, or on other than zeros")
+    return op.form("tf_matrix_diag({0})", op.tensor(0))
+
+
+@rule(
+    "MatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3", form="tf_matrix_diag_part", note="the main diagonal only"
+)
+def matrix_diag_part(op: Op) -> Expression:
+    """tf.linalg.diag_part."""
+    if len(op) > 1:
+        _main_diagonal(op, 1)
+    return op.form("tf_matrix_diag_part({0})", op.tensor(0))
+
+
+@rule("MatrixSetDiag", "MatrixSetDiagV2", "MatrixSetDiagV3", form="tf_matrix_set_diag", note="the main diagonal only")
+def matrix_set_diag(op: Op) -> Expression:
+    """tf.linalg.set_diag."""
+    if len(op) > 2:
+        _main_diagonal(op, 2)
+    return op.form("tf_matrix_set_diag({0}, {1})", op.tensor(0), op.tensor(1))
+
+
+@rule("Diag", form="tf_matrix_diag")
+def diag(op: Op) -> Expression:
+    """tf.linalg.tensor_diag: of a tensor of rank r one of rank 2r."""
+    if op.rank() == 1:
+        return op.form("tf_matrix_diag({0})", op.tensor(0))
+    return op.form("tf_matrix_diag({0}.reshape(-1)).reshape({0}.shape + {0}.shape)", op.tensor(0))
+
+
+@rule("DiagPart", form="tf_matrix_diag_part")
+def diag_part(op: Op) -> Expression:
+    """tf.linalg.tensor_diag_part."""
+    half = op.rank() // 2
+    if half == 1:
+        return op.form("tf_matrix_diag_part({0})", op.tensor(0))
+    shape = f"{{0}}.shape[:{half}]"
+    return op.form(f"tf_matrix_diag_part({{0}}.reshape(int(np.prod({shape})), -1)).reshape({shape})", op.tensor(0))
+
+
+# -- factorisations --------------------------------------------------------------------------------------------------
+
+
+def _real(op: Op) -> None:
+    if op.dtype() not in ("float32", "float64"):
+        raise NoForm(f"this factorisation in {op.dtype()}")
+
+
+@rule("MatrixInverse", form="ops.inverse")
+def matrix_inverse(op: Op) -> Expression:
+    """tf.linalg.inv."""
+    _real(op)
+    return op.form(f"ops.inverse({_adjoint(op, '{0}', 'adjoint')})", op.tensor(0))
+
+
+@rule("MatrixDeterminant", form="ops.det")
+def matrix_determinant(op: Op) -> Expression:
+    """tf.linalg.det."""
+    _real(op)
+    return op.form("ops.det({0})", op.tensor(0))
+
+
+@rule("LogMatrixDeterminant", form="ops.slogdet")
+def log_matrix_determinant(op: Op) -> Expression:
+    """tf.linalg.slogdet."""
+    _real(op)
+    return op.form("ops.slogdet({0})", op.tensor(0))
+
+
+@rule("Cholesky", form="ops.cholesky", note="no gradient on CPU")
+def cholesky(op: Op) -> Expression:
+    """tf.linalg.cholesky."""
+    _real(op)
+    return op.form("ops.cholesky({0})", op.tensor(0))
+
+
+@rule("Qr", form="ops.qr", note="the signs of columns of q and rows of r may differ; no gradient on CPU")
+def qr(op: Op) -> Expression:
+    """tf.linalg.qr."""
+    _real(op)
+    mode = "complete" if op.attr("full_matrices") else "reduced"
+    return op.form(f"ops.qr({{0}}, {mode!r})", op.tensor(0))
+
+
+@rule("Svd", form="ops.svd", note="the signs of singular vectors may differ")
+def svd(op: Op) -> Expression:
+    """tf.linalg.svd: singular values, left and right vectors."""
+    _real(op)
+    if not op.attr("compute_uv", True):
+        unused = "{0}[..., :0]"
+        return op.form(f"(ops.svd({{0}}, compute_uv=False), {unused}, {unused})", op.tensor(0))
+    return op.form(f"ops.svd({{0}}, {bool(op.attr('full_matrices'))})", op.tensor(0))
+
+
+@rule("SelfAdjointEigV2", form="tf_eigh", note="the signs of eigenvectors may differ; through ops.svd on CPU")
+def self_adjoint_eig(op: Op) -> Expression:
+    """tf.linalg.eigh: ascending eigenvalues, by the singular values of the matrix moved to be positive."""
+    _real(op)
+    return op.form("tf_eigh({0})", op.tensor(0))
+
+
+@rule("MatrixSolve", form="ops.matmul(ops.inverse({0}), {1})", note="through the inverse, which has a gradient on CPU")
+def matrix_solve(op: Op) -> Expression:
+    """tf.linalg.solve."""
+    _real(op)
+    return op.form(f"ops.matmul(ops.inverse({_adjoint(op, '{0}', 'adjoint')}), {{1}})", op.tensor(0), op.tensor(1))
+
+
+@rule("MatrixTriangularSolve", form="ops.matmul(ops.inverse(…), {1})", note="through the inverse of the triangle")
+def matrix_triangular_solve(op: Op) -> Expression:
+    """tf.linalg.triangular_solve: the other triangle is not read."""
+    _real(op)
+    band = "-1, 0" if op.attr("lower", True) else "0, -1"
+    triangle = f"tf_band_part({{0}}, {band})" + ".swapaxes(-1, -2)" * bool(op.attr("adjoint"))
+    return op.form(f"ops.matmul(ops.inverse({triangle}), {{1}})", op.tensor(0), op.tensor(1))
+
+
+@rule("MatrixSolveLs", form="ops.matmul(ops.inverse(aᵀa + λ), aᵀb)", note="through the normal equations")
+def matrix_solve_ls(op: Op) -> Expression:
+    """tf.linalg.lstsq of tall matrices."""
+    _real(op)
+    shape = op.shape(0)
+    if not shape or None in shape[-2:] or (shape[-2] or 0) < (shape[-1] or 0):
+        raise NoForm("least squares of a matrix with fewer rows than columns")
+    return op.form("tf_least_squares({0}, {1}, {2})", *(op.tensor(index) for index in range(3)))
+
+
+no_form("MatrixExponential", "MatrixLogarithm", "MatrixSquareRoot", reason="MindSpore has no such function of matrices")

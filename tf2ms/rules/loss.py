@@ -1,0 +1,49 @@
+"""Losses, and what decodes a network's logits."""
+
+from __future__ import annotations
+
+from tf2ms.rules.op import Expression, NoForm, Op
+from tf2ms.rules.registry import no_form, rule
+
+
+@rule("SoftmaxCrossEntropyWithLogits", form="-(labels * log_softmax(logits)).sum(-1)")
+def softmax_cross_entropy(op: Op) -> Expression:
+    """tf.nn.softmax_cross_entropy_with_logits: one loss a row, and its gradient as second output."""
+    form = "tf_softmax_cross_entropy({0}, {1})"
+    return op.form(form if len(op.node.shapes) > 1 else f"{form}[0]", op.tensor(0), op.tensor(1))
+
+
+@rule("SparseSoftmaxCrossEntropyWithLogits", form="tf_softmax_cross_entropy(one_hot)")
+def sparse_softmax_cross_entropy(op: Op) -> Expression:
+    """tf.nn.sparse_softmax_cross_entropy_with_logits; a label out of range counts nothing, TensorFlow gives NaN."""
+    labels = f"({{1}}[..., None] == ops.arange({{0}}.shape[-1])).astype(ms.{op.dtype()})"
+    form = f"tf_softmax_cross_entropy({{0}}, {labels})"
+    return op.form(form if len(op.node.shapes) > 1 else f"{form}[0]", op.tensor(0), op.tensor(1))
+
+
+@rule("CTCLoss", "CTCLossV2", form="ops.CTCLoss")
+def ctc_loss(op: Op) -> Expression:
+    """tf.nn.ctc_loss with sparse labels; the blank is the last class of CTCLoss, the first of CTCLossV2."""
+    if op.dtype() == "float64":
+        raise NoForm("the CTC loss in float64")
+    names = ("preprocess_collapse_repeated", "ctc_merge_repeated", "ignore_longer_outputs_than_inputs")
+    flags = ", ".join(f"{name}={bool(op.attr(name))}" for name in names if op.attr(name) is not None)
+    if op.node.op == "CTCLoss":
+        return op.form(f"ops.CTCLoss({flags})({{0}}, {{1}}, {{2}}, {{3}})", *(op.tensor(i) for i in range(4)))
+    moved = "ops.concat(({0}[..., 1:], {0}[..., :1]), -1)"
+    form = f"ops.CTCLoss({flags})({moved}, {{1}}, {{2}} - 1, {{3}})"
+    if len(op.node.shapes) > 1:
+        form = f"tf_ctc_blank_first({form})"
+    return op.form(form, *(op.tensor(i) for i in range(4)))
+
+
+@rule("CTCGreedyDecoder", form="ops.ctc_greedy_decoder", note="the shapes depend on the data")
+def ctc_greedy_decoder(op: Op) -> Expression:
+    """tf.nn.ctc_greedy_decoder."""
+    if op.attr("blank_index", -1) not in (-1, (op.shape(0) or (None,))[-1]):
+        raise NoForm("a blank other than the last class")
+    form = f"ops.ctc_greedy_decoder({{0}}, {{1}}, {bool(op.attr('merge_repeated'))})"
+    return op.form(form, op.tensor(0), op.tensor(1))
+
+
+no_form("CTCBeamSearchDecoder", reason="MindSpore's CTC decoder is greedy, or on Ascend alone")

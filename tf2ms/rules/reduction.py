@@ -1,0 +1,133 @@
+"""Reductions, cumulative sums, counting."""
+
+from __future__ import annotations
+
+from tf2ms.graph import Graph, Node
+from tf2ms.layout import Need
+from tf2ms.rules.op import Expression, NoForm, Op
+from tf2ms.rules.registry import rule
+
+
+def _reduction_layout(node: Node, graph: Graph) -> Need:
+    """The axes follow the input; what is left must still be in the original order, or whole."""
+    rank = len(graph.shape(node.inputs[0]) or ())
+    axes = graph.constant(node.inputs[1])
+    if rank < 3 or axes is None:
+        return Need(original=(("in", 0), ("out", 0)))
+    if node.attr("keep_dims"):
+        return Need(tied=(("in", 0), ("out", 0)))
+    left = rank - len({int(axis) % rank for axis in axes.reshape(-1)})
+    spatial = {int(axis) % rank for axis in axes.reshape(-1)} == set(range(1, rank - 1))
+    return Need(original=(("out", 0),)) if left <= 1 or spatial else Need(original=(("in", 0), ("out", 0)))
+
+
+def _reduced(op: Op, name: str, form: str = "{0}") -> Expression:
+    """`ops.NAME(form, axes)`; `form` is what is reduced, in terms of the input."""
+    axes = sorted({op.axis(axis) for axis in op.required_constant(1, "the axis").reshape(-1)})
+    keep = ", keep_dims=True" if op.attr("keep_dims", False) else ""
+    if not axes:
+        return op.form(form, op.tensor(0))  # no axis: nothing is reduced
+    if len(axes) == op.rank() and not keep:
+        return op.form(f"ops.{name}({form})", op.tensor(0))
+    if name == "prod" or (keep and name.startswith("reduce")):  # the functions take one axis, or no `keep_dims`
+        primitive = "".join(word.capitalize() for word in name.replace("prod", "reduce_prod").split("_"))
+        return op.form(
+            f"ops.{primitive}({keep[2:]})({form}, {axes[0] if len(axes) == 1 else tuple(axes)})", op.tensor(0)
+        )
+    return op.form(f"ops.{name}({form}, {axes[0] if len(axes) == 1 else tuple(axes)}{keep})", op.tensor(0))
+
+
+@rule(
+    "Sum",
+    "Mean",
+    "Max",
+    "Min",
+    "Prod",
+    "All",
+    "Any",
+    layout=_reduction_layout,
+    form="ops.reduce_sum and its kin",
+    note="on CPU Max and Min lose a NaN, and the product, or sum over all axes, of an empty tensor is undefined",
+)
+def reduction(op: Op) -> Expression:
+    """tf.reduce_sum and its kin; all axes need not be named."""
+    names = {"Sum": "reduce_sum", "Mean": "reduce_mean", "Max": "reduce_max", "Min": "reduce_min"}
+    name = names.get(op.node.op) or op.node.op.lower()
+    return _reduced(op, name)
+
+
+@rule("EuclideanNorm", layout=_reduction_layout, form="ops.sqrt(ops.reduce_sum(ops.square({0})))")
+def euclidean_norm(op: Op) -> Expression:
+    """tf.math.reduce_euclidean_norm."""
+    inner = _reduced(op, "reduce_sum", "ops.square({0})")
+    return op.form(f"ops.sqrt({inner.form})", *inner.operands)
+
+
+@rule("ArgMax", "ArgMin", form="ops.argmax, ops.argmin")
+def arg_max(op: Op) -> Expression:
+    """tf.argmax and argmin; the first of equal values in both frameworks."""
+    axis = op.required_number(1, "the axis")
+    name = op.node.op.lower()
+    cast = f".astype(ms.{op.dtype('output_type', 'int64')})"
+    has = "int64" if name == "argmax" else "int32"
+    return op.form(
+        f"ops.{name}({{0}}, {axis})" + (cast if has != op.dtype("output_type", "int64") else ""), op.tensor(0)
+    )
+
+
+@rule("Cumsum", "Cumprod", form="ops.CumSum, ops.CumProd")
+def cumulative(op: Op) -> Expression:
+    """tf.cumsum and cumprod, exclusive and reverse."""
+    axis = op.required_number(1, "the axis")
+    flags = ", ".join(f"{name}=True" for name in ("exclusive", "reverse") if op.attr(name))
+    name = "CumSum" if op.node.op == "Cumsum" else "CumProd"
+    if not flags:
+        return op.form(f"ops.{name.lower()}({{0}}, {axis})", op.tensor(0))
+    return op.form(f"ops.{name}({flags})({{0}}, {axis})", op.tensor(0))
+
+
+@rule("CumulativeLogsumexp", form="tf_cumulative_logsumexp", note="composed: MindSpore's has no gradient")
+def cumulative_logsumexp(op: Op) -> Expression:
+    """tf.math.cumulative_logsumexp."""
+    axis = op.required_number(1, "the axis") % op.rank()
+    flags = "".join(f", {name}=True" for name in ("exclusive", "reverse") if op.attr(name))
+    return op.form(f"tf_cumulative_logsumexp({{0}}, {axis}{flags})", op.tensor(0))
+
+
+@rule("L2Loss", layout=lambda node, graph: Need(original=(("out", 0),)), form="ops.reduce_sum(ops.square({0})) / 2")
+def l2_loss(op: Op) -> Expression:
+    """tf.nn.l2_loss: half the sum of squares."""
+    return op.form("ops.reduce_sum(ops.square({0})) / 2", op.tensor(0))
+
+
+@rule("Bincount", "DenseBincount", form="tf_bincount")
+def bincount(op: Op) -> Expression:
+    """tf.math.bincount over all, or over each row of a matrix; values beyond `size` are not counted."""
+    size = op.required_number(1, "the size")
+    shape = op.shape(2)
+    dtype = op.dtype()
+    rows = ", rows=True" if op.node.op == "DenseBincount" and op.rank() == 2 else ""
+    if op.attr("binary_output"):
+        return op.form(f"(tf_bincount({{0}}, {size}, dtype=ms.{dtype}{rows}) > 0).astype(ms.{dtype})", op.tensor(0))
+    if shape is None or None in shape:
+        raise NoForm("whether there are weights is not known before the graph runs")
+    if 0 in shape:
+        return op.form(f"tf_bincount({{0}}, {size}, dtype=ms.{dtype}{rows})", op.tensor(0))
+    return op.form(f"tf_bincount({{0}}, {size}, {{1}}, dtype=ms.{dtype}{rows})", op.tensor(0), op.tensor(2))
+
+
+@rule("HistogramFixedWidth", form="tf_histogram_fixed_width")
+def histogram_fixed_width(op: Op) -> Expression:
+    """tf.histogram_fixed_width: values outside the range count in the first and last bin."""
+    bins = op.required_number(2, "the number of bins")
+    form = f"tf_histogram_fixed_width({{0}}, {{1}}, {bins}).astype(ms.{op.dtype('dtype', 'int32')})"
+    return op.form(form, op.tensor(0), op.tensor(1))
+
+
+@rule("Bucketize", form="ops.searchsorted(right=True)")
+def bucketize(op: Op) -> Expression:
+    """tf.raw_ops.Bucketize: how many boundaries are not above each value."""
+    boundaries = [float(value) for value in op.attr("boundaries") or ()]
+    wide = "float64" if op.dtype() in ("float64", "int64", "int32") else "float32"
+    form = f"ops.searchsorted(ms.Tensor({boundaries}, ms.{wide}), {{0}}.astype(ms.{wide}), right=True).astype(ms.int32)"
+    return op.form(form, op.tensor(0))
