@@ -39,7 +39,9 @@ class Case:
     name: str = ""
 
     def __str__(self) -> str:
-        return self.name or "-".join([self.op, *map(_short, self.inputs), *(_attr(k, v) for k, v in self.attrs.items())])
+        return self.name or "-".join(
+            [self.op, *map(_short, self.inputs), *(_attr(k, v) for k, v in self.attrs.items())]
+        )
 
 
 def _short(value: Any) -> str:
@@ -87,7 +89,9 @@ def x(*shape: int, dtype: Any = "float32", low: float = -2, high: float = 2) -> 
         return np.asarray(_RNG.uniform(low, high, shape) + 1j * _RNG.uniform(low, high, shape)).astype(dtype)
     if dtype.kind in "iu":
         low, high = (low, high) if (low, high) != (-2, 2) else (-9, 10)
-        return np.asarray(_RNG.integers(max(0, int(low)) if dtype.kind == "u" else int(low), int(high), shape)).astype(dtype)
+        return np.asarray(_RNG.integers(max(0, int(low)) if dtype.kind == "u" else int(low), int(high), shape)).astype(
+            dtype
+        )
     return np.asarray(_RNG.uniform(low, high, shape)).astype(dtype)
 
 
@@ -132,7 +136,9 @@ def _first(value: Any) -> Any:
 
 
 def _first_attributes(attrs: dict[str, Any]) -> dict[str, Any]:
-    moved = {name: _first(value) if name in ("strides", "dilations", "ksize") else value for name, value in attrs.items()}
+    moved = {
+        name: _first(value) if name in ("strides", "dilations", "ksize") else value for name, value in attrs.items()
+    }
     if "explicit_paddings" in attrs:
         p = attrs["explicit_paddings"]
         moved["explicit_paddings"] = [*p[:2], *p[-2:], *p[2:-2]]
@@ -291,7 +297,9 @@ def assert_same(actual: Any, wanted: Any, tolerance: float | None, table: dict[s
     assert same and np.isfinite(actual[finite]).all(), f"{what}:\n{actual}\nTensorFlow has\n{wanted}"
     scale = np.abs(wanted[finite]).max(initial=0)
     error = np.abs(actual[finite] - wanted[finite]).max(initial=0)
-    assert error <= bound * scale or error <= 1e-30, f"{what}: off by {error / (scale or 1):.2g} of the largest\n{actual}\n{wanted}"
+    assert error <= bound * scale or error <= 1e-30, (
+        f"{what}: off by {error / (scale or 1):.2g} of the largest\n{actual}\n{wanted}"
+    )
 
 
 def variants(item: Case) -> list[str]:
@@ -302,8 +310,10 @@ def variants(item: Case) -> list[str]:
         found.append("unknown")
     if item.channels and any(array.ndim == 4 and array.dtype == np.float32 and array.size for array in fed):
         found.append("channels")
-    if item.op in IMAGE_OPS and "float32" in {array.dtype.name for array in fed} and not any(
-        isinstance(value, np.ndarray) and value.ndim == 4 for value in item.inputs[1:2]
+    if (
+        item.op in IMAGE_OPS
+        and "float32" in {array.dtype.name for array in fed}
+        and not any(isinstance(value, np.ndarray) and value.ndim == 4 for value in item.inputs[1:2])
     ):
         found.append("nchw")
     return found
