@@ -25,6 +25,10 @@ from torch.nn import init
 """
 
 
+# Families with tests of another form: test_optimizers.py, test_initializers.py, test_training.py, test_data.py.
+ELSEWHERE = {"optimizers", "initializers", "training", "data"}
+
+
 def fixtures() -> dict[str, np.ndarray]:
     """The tensors that examples may name."""
     r = np.random.RandomState(0)
@@ -105,6 +109,7 @@ def source_of(case: Case) -> Source:
     names = fixtures()
     code = case.example.code
     layer = code.startswith("nn.") and not code.startswith(("nn.init", "nn.utils", "nn.functional", "nn.Parameter"))
+    layer = layer and "Loss(" not in code
     arguments: list[str]
     if layer:
         tree = ast.parse(code, mode="eval").body

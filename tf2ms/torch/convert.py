@@ -14,6 +14,7 @@ from tf2ms.errors import SourceError
 from tf2ms.torch.analysis import Analysis, dotted, is_library
 from tf2ms.torch.report import FileReport, Item
 from tf2ms.torch.rewrite import IMPORTS, Rewriter
+from tf2ms.torch.training import names_of
 
 MAX_BYTES = 20_000_000
 
@@ -211,6 +212,7 @@ class _TorchImports(cst.CSTTransformer):
 def _imports(module: cst.Module, rewriter: Rewriter) -> cst.Module:
     """MindSpore's imports in the place of the first of PyTorch's."""
     lines = []
+    helpers = _helpers(rewriter)
     for name, line in IMPORTS.items():
         if name in rewriter.needed:
             local = rewriter.alias[name]
@@ -241,7 +243,72 @@ def _imports(module: cst.Module, rewriter: Rewriter) -> cst.Module:
             comments += [line for line in statement.leading_lines if line.comment is not None]
     if place >= len(module.body) and lines:
         body += [cst.parse_statement(line + "\n") for line in lines]  # type: ignore[misc]
+    if helpers:
+        first = next((i for i, s in enumerate(body) if isinstance(s, cst.FunctionDef | cst.ClassDef)), len(body))
+        after = max((i for i, s in enumerate(body[:first]) if _is_import(s)), default=_after_header(module) - 1)
+        body[after + 1 : after + 1] = helpers
+        if after + 1 + len(helpers) < len(body):
+            rest = body[after + 1 + len(helpers)]
+            if not getattr(rest, "leading_lines", ()):
+                body[after + 1 + len(helpers)] = rest.with_changes(leading_lines=[_BLANK, _BLANK])  # type: ignore[assignment]
     return module.with_changes(body=body)
+
+
+_BLANK = cst.EmptyLine(indent=False)
+
+
+@cache
+def _helper_sources() -> dict[str, cst.BaseStatement]:
+    """The definitions of helpers.py by name."""
+    text = (Path(__file__).parent / "helpers.py").read_text(encoding="utf-8")
+    return {s.name.value: s for s in cst.parse_module(text).body if isinstance(s, cst.FunctionDef | cst.ClassDef)}
+
+
+def _helpers(rewriter: Rewriter) -> list[cst.BaseStatement]:
+    """Copies of the helpers that the file names, and of those that they name."""
+    sources = _helper_sources()
+    names = list(rewriter.helpers)
+    for name in names:
+        names += [n for n in names_of(sources[name]).reads if n in sources and n not in names]
+    for name in names:
+        if name not in rewriter.helpers:
+            rewriter.help(name)
+    renamed = {n: local for n, local in rewriter.helpers.items() if n != local}
+    made = []
+    for name in (n for n in sources if n in names):
+        definition = sources[name].visit(_Rename(rewriter, renamed))
+        made.append(definition.with_changes(leading_lines=[_BLANK, _BLANK]))  # type: ignore[union-attr]
+    return made  # type: ignore[return-value]
+
+
+class _Rename(cst.CSTTransformer):
+    """A helper under the names of the file it goes to."""
+
+    def __init__(self, rewriter: Rewriter, renamed: Mapping[str, str]):
+        self.rewriter = rewriter
+        self.renamed = renamed
+        self.skip: set[cst.CSTNode] = set()
+
+    def visit_Attribute(self, node: cst.Attribute) -> None:
+        self.skip.add(node.attr)
+
+    def visit_Arg(self, node: cst.Arg) -> None:
+        if node.keyword is not None:
+            self.skip.add(node.keyword)
+
+    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
+        name = original_node.value
+        if original_node in self.skip:
+            return updated_node
+        if name in ("ms", "mint", "nn", "ops"):
+            return cst.Name(self.rewriter.use(name))
+        return cst.Name(self.renamed[name]) if name in self.renamed else updated_node
+
+
+def _is_import(statement: cst.CSTNode) -> bool:
+    return isinstance(statement, cst.SimpleStatementLine) and any(
+        isinstance(s, cst.Import | cst.ImportFrom) for s in statement.body
+    )
 
 
 def _is_torch_import(statement: cst.CSTNode) -> bool:

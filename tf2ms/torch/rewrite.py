@@ -38,6 +38,7 @@ IMPORTS = {
     "mint": "from mindspore import mint",
     "nn": "from mindspore import nn",
     "ops": "from mindspore import ops",
+    "mnp": "from mindspore import numpy as mnp",
     "dataset": "from mindspore import dataset",
     "initializer": "from mindspore.common import initializer",
     "vision": "from mindspore.dataset import vision",
@@ -128,6 +129,7 @@ class Rewriter(cst.CSTTransformer):
         self.items: list[Item] = []
         self.needed: set[str] = set()
         self.alias: dict[str, str] = {}
+        self.helpers: dict[str, str] = {}
         self.skip: set[cst.CSTNode] = set()
         self.plain: set[cst.CSTNode] = set()
         self.marks: list[list[str]] = []
@@ -182,6 +184,14 @@ class Rewriter(cst.CSTTransformer):
         if not (known is not None and known.kind == "symbol" and known.name in ("numpy", "functools.partial")):
             self.needed.add(name)
         return self.alias[name]
+
+    def help(self, name: str) -> str:
+        """The local name of a helper, which the file then gets a copy of."""
+        local = name
+        while local in self.taken:
+            local = f"torch_{local}"
+        self.helpers[name] = local
+        return local
 
     def imported(self, expression: cst.BaseExpression) -> cst.BaseExpression:
         """An expression of the table, its modules imported."""
@@ -724,6 +734,11 @@ class _Import(cst.CSTTransformer):
     def visit_Arg(self, node: cst.Arg) -> None:
         if node.keyword is not None:
             self.attributes.add(node.keyword)
+
+    def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.BaseExpression:
+        if isinstance(original_node.value, cst.Name) and original_node.value.value == "helper":
+            return cst.Name(self.rewriter.help(original_node.attr.value))
+        return updated_node
 
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
         if original_node in self.attributes or original_node.value not in IMPORTS:

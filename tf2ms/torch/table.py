@@ -15,6 +15,7 @@ What follows are the examples: Python expressions over the fixtures of `tests/to
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -29,7 +30,7 @@ PREFIXES = {
     "lr_scheduler": "torch.optim.lr_scheduler",
     "transforms": "torchvision.transforms",
 }
-FAMILIES = ("layers", "functions", "tensor", "losses", "initializers", "optimizers", "training", "data")
+FAMILIES = ("types", "layers", "functions", "functional", "tensor", "losses", "initializers", "optimizers", "training", "data")
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,35 @@ def row(
         frozenset(ignored.split()),
         called,
     )
+
+
+def forward(code: str, tolerance: float = 1e-5) -> Example:
+    """An example whose values alone are compared: there is no gradient, or none on CPU."""
+    return Example(code, "forward", tolerance)
+
+
+def both(source: str, to: str, *examples: str | Example, **about: Any) -> None:
+    """A function that is also a method: `torch.sort(x, dim=1)` and `x.sort(dim=1)`.
+
+    The method's row and examples follow from the function's.
+    """
+    row(f"torch.{source}", to, *examples, **about)
+    name, _, rest = source.partition("(")
+    first, _, rest = rest.partition(",")
+    first = first.rstrip(")").strip()
+    method = re.sub(rf"\b{first}\b(?!=)", "self", to)
+    made = [_as_method(e if isinstance(e, Example) else Example(e)) for e in examples]
+    row(f"Tensor.{name}({rest.strip() or ')'}", method, *made, **about)
+
+
+def _as_method(example: Example) -> Example:
+    """`torch.sort(x, dim=1)` → `x.sort(dim=1)`."""
+    tree = ast.parse(example.code, mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("torch.") and node.args:
+            node.func = ast.Attribute(node.args.pop(0), ast.unparse(node.func).removeprefix("torch."))
+            break
+    return replace(example, code=ast.unparse(tree))
 
 
 def rule(source: str, *examples: str | Example, **about: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
