@@ -300,7 +300,7 @@ class _Rename(cst.CSTTransformer):
         name = original_node.value
         if original_node in self.skip:
             return updated_node
-        if name in ("ms", "mint", "nn", "ops"):
+        if name in ("ms", "mint", "nn", "ops", "mnp"):
             return cst.Name(self.rewriter.use(name))
         return cst.Name(self.renamed[name]) if name in self.renamed else updated_node
 

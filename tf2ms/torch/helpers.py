@@ -9,6 +9,7 @@ imports of the converted file.
 
 import mindspore as ms
 from mindspore import mint, nn, ops
+from mindspore import numpy as mnp
 
 
 class SELU(nn.Cell):
@@ -50,7 +51,7 @@ class Softplus(nn.Cell):
 
     def construct(self, x):
         """The activation."""
-        return mint.nn.functional.softplus(x, self.beta, self.threshold)
+        return ops.softplus(x, self.beta, self.threshold)
 
 
 class InstanceNorm(nn.Cell):
@@ -183,7 +184,7 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     """PyTorch's scaled_dot_product_attention."""
     scores = mint.matmul(query, key.swapaxes(-2, -1)) * (query.shape[-1] ** -0.5 if scale is None else scale)
     if is_causal:
-        attn_mask = mint.tril(ops.ones(scores.shape[-2:], ms.float32)) > 0
+        attn_mask = mnp.tril(ops.ones(scores.shape[-2:], ms.float32)) > 0
     if attn_mask is not None and attn_mask.dtype == ms.bool_:
         scores = scores.masked_fill(attn_mask.logical_not(), float("-inf"))
     elif attn_mask is not None:
@@ -248,7 +249,7 @@ def conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0
     ]
     channels = weight.shape[1] * groups
     transposed = ops.Conv2DTranspose(
-        channels,
+        weight.shape[0],
         tuple(weight.shape[2:]),
         pad_mode="pad",
         pad=(padding[0], padding[0], padding[1], padding[1]),
@@ -258,3 +259,150 @@ def conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0
     )
     out = transposed(x, weight, (x.shape[0], channels, *size))
     return out if bias is None else out + bias.view(1, -1, 1, 1)
+
+
+class ConvTranspose2d(nn.Cell):
+    """PyTorch's ConvTranspose2d, with output_padding."""
+
+    def __init__(
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True, dilation=1
+    ):
+        super().__init__()
+        size = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
+        bound = (out_channels // groups * size[0] * size[1]) ** -0.5
+        self.weight = ms.Parameter(ops.rand(in_channels, out_channels // groups, *size) * 2 * bound - bound)
+        self.bias = ms.Parameter(ops.rand(out_channels) * 2 * bound - bound) if bias else None
+        self.arguments = (stride, padding, output_padding, groups, dilation)
+
+    def construct(self, x):
+        """The transposed convolution."""
+        return conv_transpose2d(x, self.weight, self.bias, *self.arguments)
+
+
+def quantile(x, q, dim=None, keepdim=False):
+    """PyTorch's quantile, with linear interpolation, for one q."""
+    x, axis = (x.reshape(-1), 0) if dim is None else (x, dim)
+    values = ops.sort(x, axis=axis)[0]
+    place = q * (x.shape[axis] - 1)
+    low, high = int(place), min(int(place) + 1, x.shape[axis] - 1)
+    low_value, high_value = ops.gather(values, ms.Tensor([low]), axis), ops.gather(values, ms.Tensor([high]), axis)
+    out = low_value + (high_value - low_value) * (place - low)
+    return out if keepdim else out.squeeze(axis)
+
+
+def unflatten(x, dim, sizes):
+    """PyTorch's unflatten."""
+    dim = dim % x.ndim
+    return x.reshape(x.shape[:dim] + tuple(sizes) + x.shape[dim + 1 :])
+
+
+def unique(x, return_inverse=False):
+    """PyTorch's unique: sorted, the inverse in the shape of the input."""
+    if not return_inverse:
+        return mnp.unique(x)
+    values, inverse = mnp.unique(x, return_inverse=True)
+    return values, inverse.reshape(x.shape)
+
+
+class Unfold(nn.Cell):
+    """PyTorch's Unfold."""
+
+    def __init__(self, kernel_size, dilation=1, padding=0, stride=1):
+        super().__init__()
+        self.arguments = (kernel_size, dilation, padding, stride)
+
+    def construct(self, x):
+        """The patches as columns."""
+        return ops.unfold(x, *self.arguments)
+
+
+class Fold(nn.Cell):
+    """PyTorch's Fold."""
+
+    def __init__(self, output_size, kernel_size, dilation=1, padding=0, stride=1):
+        super().__init__()
+        self.arguments = (output_size, kernel_size, dilation, padding, stride)
+
+    def construct(self, x):
+        """The columns summed into an image."""
+        return fold(x, *self.arguments)
+
+
+def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    """PyTorch's fold."""
+    size = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
+    return ops.fold(x, ms.Tensor(size, ms.int32), kernel_size, dilation, padding, stride)
+
+
+def reduced(loss, reduction):
+    """The mean or the sum of a loss, or the loss itself."""
+    return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+
+
+class KLDivLoss(nn.Cell):
+    """PyTorch's KLDivLoss."""
+
+    def __init__(self, reduction="mean", log_target=False):
+        super().__init__()
+        self.reduction, self.log_target = reduction, log_target
+
+    def construct(self, input, target):
+        """The divergence."""
+        return kl_div(input, target, self.reduction, self.log_target)
+
+
+def kl_div(input, target, reduction="mean", log_target=False):
+    """PyTorch's kl_div."""
+    loss = mint.exp(target) * (target - input) if log_target else mint.xlogy(target, target) - target * input
+    if reduction == "batchmean":
+        return loss.sum() / input.shape[0]
+    return reduced(loss, reduction)
+
+
+class HingeEmbeddingLoss(nn.Cell):
+    """PyTorch's HingeEmbeddingLoss."""
+
+    def __init__(self, margin=1.0, reduction="mean"):
+        super().__init__()
+        self.margin, self.reduction = margin, reduction
+
+    def construct(self, input, target):
+        """The loss."""
+        return hinge_embedding_loss(input, target, self.margin, self.reduction)
+
+
+def hinge_embedding_loss(input, target, margin=1.0, reduction="mean"):
+    """PyTorch's hinge_embedding_loss."""
+    far = mint.clamp(margin - input, min=0.0)
+    zero = ops.zeros_like(input)
+    return reduced(mint.where(target == 1, zero, far) + mint.where(target == -1, zero, input), reduction)
+
+
+class TripletMarginLoss(nn.Cell):
+    """PyTorch's TripletMarginLoss."""
+
+    def __init__(self, margin=1.0, p=2.0, eps=1e-6):
+        super().__init__()
+        self.arguments = (margin, p, eps)
+
+    def construct(self, anchor, positive, negative):
+        """The loss."""
+        return triplet_margin_loss(anchor, positive, negative, *self.arguments)
+
+
+def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6):
+    """PyTorch's triplet_margin_loss."""
+    near, far = pairwise_distance(anchor, positive, p, eps), pairwise_distance(anchor, negative, p, eps)
+    return mint.clamp(near - far + margin, min=0.0).mean()
+
+
+class SoftMarginLoss(nn.Cell):
+    """PyTorch's SoftMarginLoss."""
+
+    def __init__(self, reduction="mean"):
+        super().__init__()
+        self.reduction = reduction
+
+    def construct(self, input, target):
+        """The loss."""
+        return reduced(mint.log1p(mint.exp(-target * input)), self.reduction)

@@ -65,9 +65,11 @@ class Call:
     rewriter: Rewriter
     receiver: cst.BaseExpression | None = None
     receiver_value: Value = UNKNOWN
+    looked_at: set[str] = field(default_factory=set)
 
     def arg(self, name: str) -> cst.BaseExpression | None:
         """The expression of an argument, already converted; None when it is not given."""
+        self.looked_at.add(name)
         if name == "self":
             return self.receiver
         found = self.bound.given.get(name)
@@ -411,12 +413,7 @@ class Rewriter(cst.CSTTransformer):
             variadic = variadic_value(bound.variadic, sequence)
         if target.arguments is None:
             return self._filled(row, target.expression, bound, variadic, receiver, path)
-        arguments = call_arguments(row, target, bound, variadic, receiver)
-        arguments = [
-            a.with_changes(value=self.imported(a.value)) if a.value is t.value else a
-            for a in arguments
-            for t in [next((t for t in target.arguments if t.value is a.value), target.arguments[0])]
-        ]
+        arguments = call_arguments(row, target, bound, variadic, receiver, self.imported, call.looked_at)
         arguments = lay_out(arguments, updated.args)
         if bound.kwargs is not None:
             self._pass_on(row, target.arguments, call)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -67,6 +67,8 @@ def parse(text: str, parameters: tuple[str, ...]) -> Target:
     if isinstance(expression, cst.Name | cst.Attribute):
         return Target(expression, text)
     function = code(expression.func) if isinstance(expression, cst.Call) else ""
+    if function.partition(".")[0] in set(parameters) - {"self"}:
+        return Target(expression)
     if not isinstance(expression, cst.Call) or not function.replace(".", "").replace("_", "").isalnum():
         return Target(expression)
     arguments = []
@@ -268,9 +270,18 @@ def variadic_value(args: Sequence[cst.Arg], is_sequence: bool) -> cst.BaseExpres
 
 
 def call_arguments(
-    row: Row, target: Target, bound: Bound, variadic: cst.BaseExpression | None, receiver: cst.BaseExpression | None
+    row: Row,
+    target: Target,
+    bound: Bound,
+    variadic: cst.BaseExpression | None,
+    receiver: cst.BaseExpression | None,
+    prepare: Callable[[cst.BaseExpression], cst.BaseExpression],
+    looked_at: set[str],
 ) -> list[cst.Arg]:
     """The arguments of the MindSpore call, the user's kept as they were written where they stay.
+
+    An ellipsis in the target stands for a MindSpore parameter that is not given: what follows has its keyword.
+    prepare: imports what an expression of the table names. looked_at: arguments that a rule has dealt with.
 
     Raises: NoForm.
     """
@@ -293,6 +304,9 @@ def call_arguments(
     positional = bound.star is None
     for index, argument in enumerate(target.arguments):
         used.update(argument.uses)
+        if isinstance(argument.value, cst.Ellipsis):
+            positional = False
+            continue
         supplied = any(u in given for u in argument.uses)
         if argument.uses and not supplied and not any(u in row.changed for u in argument.uses):
             positional = False
@@ -311,7 +325,7 @@ def call_arguments(
         missing = [u for u in argument.uses if u not in values]
         if missing:
             raise NoForm(f"its argument {missing[0]} is not given")
-        value = fill(argument.value, values)
+        value = fill(prepare(argument.value), values)
         if isinstance(value, cst.Ellipsis):
             positional = False
             continue
@@ -322,7 +336,7 @@ def call_arguments(
         positional = False
         base = source if source is not None else cst.Arg(value)
         made.append((index, base.with_changes(value=value, keyword=cst.Name(argument.keyword), equal=_EQUAL)))
-    check_unused(row, bound, used)
+    check_unused(row, bound, used | looked_at)
     args = [arg for _, arg in made]
     # keyword arguments never stand before positional ones
     args = [a for a in args if a.keyword is None] + [a for a in args if a.keyword is not None]

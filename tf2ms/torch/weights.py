@@ -38,11 +38,16 @@ def places(module: Any, skip: Callable[[str], bool] = lambda name: False) -> Ite
     """Every tensor of a PyTorch module's state, and its MindSpore name."""
     layers = {name: layer_name(inner) for name, inner in module.named_modules()}
     for source in module.state_dict():
-        path, _, leaf = source.rpartition(".")
-        layer = layers.get(path, "")
-        row = table.find(layer) if layer else None
-        if leaf == "num_batches_tracked" or skip(source):
+        if source.endswith("num_batches_tracked") or skip(source):
             continue
-        name = row.weights.get(leaf, leaf) if row is not None else leaf
-        if name:
-            yield Placed(source, f"{path}.{name}" if path else name, layer)
+        parts = source.split(".")
+        renamed = [
+            _renamed(layers.get(".".join(parts[:depth]), ""), part) for depth, part in enumerate(parts)
+        ]
+        yield Placed(source, ".".join(renamed), layers.get(".".join(parts[:-1]), ""))
+
+
+def _renamed(layer: str, name: str) -> str:
+    """The MindSpore name of a parameter, or of an inner module, of a layer."""
+    row = table.find(layer) if layer else None
+    return row.weights.get(name, name) if row is not None else name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tf2ms.torch.rewrite import Call
 from tf2ms.torch.table import Example, forward, row, rule
 
+LINEAR = {"linear1": "dense1", "linear2": "dense2"}
 NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 AFFINE = {"weight": "gamma", "bias": "beta"}
 
@@ -121,8 +122,14 @@ def conv_transpose1d(call: Call) -> object:
     changed="bias",
 )
 def conv_transpose2d(call: Call) -> object:
-    """nn.Conv2dTranspose(…, pad_mode='pad', padding, output_padding, dilation, group, has_bias)."""
-    return _transposed(call, "nn.Conv2dTranspose", 2)
+    """nn.Conv2dTranspose(…, pad_mode='pad', padding, dilation, group, has_bias)."""
+    if call.literal("output_padding", 0) == 0:
+        return _transposed(call, "nn.Conv2dTranspose", 1)
+    call.note("output_padding of nn.Conv2dTranspose differs from PyTorch's: composed")
+    return call.apply(
+        "helper.ConvTranspose2d(in_channels, out_channels, kernel_size, stride=stride, padding=padding,"
+        " output_padding=output_padding, groups=groups, bias=bias, dilation=dilation)"
+    )
 
 
 @rule(
@@ -167,7 +174,7 @@ for _dims, _input in (("1d", "rows"), ("2d", "image"), ("3d", "volume")):
         f"nn.BatchNorm{_dims}(4)({_input})",
         f"nn.BatchNorm{_dims}(4, eps=1e-3, momentum=0.05)({_input})",
         f"nn.BatchNorm{_dims}(4, affine=False)({_input})",
-        weights=NORM,
+        weights={k: f"bn2d.{v}" for k, v in NORM.items()} if _dims == "3d" else NORM,
     )
 row(
     "nn.SyncBatchNorm(num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True)",
@@ -230,13 +237,13 @@ row(
 row("nn.RMSNorm(normalized_shape, eps=None)", "helper.RMSNorm(normalized_shape, eps=eps)", "nn.RMSNorm(4, eps=1e-6)(x)")
 
 # Activations
-row("nn.ReLU(inplace=False)", "nn.ReLU()", "nn.ReLU()(x)", "nn.ReLU(inplace=True)(x)")
+row("nn.ReLU(inplace=False)", "nn.ReLU()", "nn.ReLU()(x)", forward("nn.ReLU(inplace=True)(x)"))
 row("nn.ReLU6(inplace=False)", "nn.ReLU6()", "nn.ReLU6()(x)")
 row("nn.ELU(alpha=1.0, inplace=False)", "helper.ELU(alpha=alpha)", "nn.ELU()(x)", "nn.ELU(0.5)(x)", note="nn.ELU takes alpha=1.0 only: composed")
 row("nn.SELU(inplace=False)", "helper.SELU()", "nn.SELU()(x)", note="the gradient of nn.SeLU is wrong on CPU: composed")
 row("nn.CELU(alpha=1.0, inplace=False)", "nn.CELU(alpha=alpha)", "nn.CELU()(x)", "nn.CELU(0.5)(x)")
 row("nn.GELU(approximate='none')", "nn.GELU(approximate=approximate == 'tanh')", "nn.GELU()(x)", "nn.GELU(approximate='tanh')(x)", changed="approximate")
-row("nn.LeakyReLU(negative_slope=0.01, inplace=False)", "nn.LeakyReLU(alpha=negative_slope)", "nn.LeakyReLU()(x)", "nn.LeakyReLU(0.2, inplace=True)(x)", changed="negative_slope")
+row("nn.LeakyReLU(negative_slope=0.01, inplace=False)", "nn.LeakyReLU(alpha=negative_slope)", "nn.LeakyReLU()(x)", forward("nn.LeakyReLU(0.2, inplace=True)(x)"), changed="negative_slope")
 row("nn.PReLU(num_parameters=1, init=0.25)", "nn.PReLU(channel=num_parameters, w=init)", "nn.PReLU()(image)", "nn.PReLU(4)(image)", weights={"weight": "w"})
 row("nn.RReLU(lower=0.125, upper=0.3333333333333333, inplace=False)", "nn.RReLU(lower=lower, upper=upper)", forward("nn.RReLU(0.2, 0.2)(x)"), changed="lower upper")
 row("nn.Sigmoid()", "nn.Sigmoid()", "nn.Sigmoid()(x)")
@@ -252,7 +259,7 @@ row("nn.Hardshrink(lambd=0.5)", "nn.HShrink(lambd=lambd)", "nn.Hardshrink()(x)",
 row("nn.Tanhshrink()", "nn.Tanhshrink()", "nn.Tanhshrink()(x)")
 row("nn.Hardtanh(min_val=-1.0, max_val=1.0, inplace=False)", "nn.Hardtanh(min_val=min_val, max_val=max_val)", "nn.Hardtanh()(x)", "nn.Hardtanh(-0.5, 0.5)(x)")
 row("nn.Hardsigmoid(inplace=False)", "nn.HSigmoid()", "nn.Hardsigmoid()(x)")
-row("nn.Hardswish(inplace=False)", "nn.HSwish()", "nn.Hardswish()(x)", "nn.Hardswish(inplace=True)(x)")
+row("nn.Hardswish(inplace=False)", "nn.HSwish()", "nn.Hardswish()(x)", forward("nn.Hardswish(inplace=True)(x)"))
 row("nn.SiLU(inplace=False)", "nn.SiLU()", "nn.SiLU()(x)")
 row("nn.Mish(inplace=False)", "nn.Mish()", "nn.Mish()(x)")
 row("nn.LogSigmoid()", "nn.LogSigmoid()", "nn.LogSigmoid()(x)")
@@ -295,7 +302,7 @@ row("nn.LPPool1d(norm_type, kernel_size, stride=None, ceil_mode=False)", "nn.LPP
 row("nn.LPPool2d(norm_type, kernel_size, stride=None, ceil_mode=False)", "nn.LPPool2d(norm_type=norm_type, kernel_size=kernel_size, stride=stride, ceil_mode=ceil_mode)", "nn.LPPool2d(2, 2)(image.abs())")
 
 # Dropout
-row("nn.Dropout(p=0.5, inplace=False)", "nn.Dropout(p=p)", "nn.Dropout(0.0)(x)", changed="p")
+row("nn.Dropout(p=0.5, inplace=False)", "nn.Dropout(..., p=p)", "nn.Dropout(0.0)(x)", changed="p")
 row("nn.Dropout1d(p=0.5, inplace=False)", "nn.Dropout1d(p=p)", "nn.Dropout1d(0.0)(signal)")
 row("nn.Dropout2d(p=0.5, inplace=False)", "nn.Dropout2d(p=p)", "nn.Dropout2d(0.0)(image)")
 row("nn.Dropout3d(p=0.5, inplace=False)", "nn.Dropout3d(p=p)", "nn.Dropout3d(0.0)(volume)")
@@ -322,8 +329,8 @@ for _dims, _input, _pad in (("1d", "signal", "(1, 2)"), ("2d", "image", "(1, 2, 
 row("nn.ZeroPad2d(padding)", "nn.ZeroPad2d(padding)", "nn.ZeroPad2d(1)(image)", "nn.ZeroPad2d((1, 0, 2, 1))(image)")
 row("nn.ZeroPad1d(padding)", "nn.ConstantPad1d(padding, 0.0)", "nn.ZeroPad1d(1)(signal)")
 row("nn.ZeroPad3d(padding)", "nn.ConstantPad3d(padding, 0.0)", "nn.ZeroPad3d(1)(volume)")
-row("nn.Unfold(kernel_size, dilation=1, padding=0, stride=1)", "mint.nn.Unfold(kernel_size, dilation=dilation, padding=padding, stride=stride)", "nn.Unfold(3)(image)", "nn.Unfold(3, padding=1, stride=2)(image)")
-row("nn.Fold(output_size, kernel_size, dilation=1, padding=0, stride=1)", "mint.nn.Fold(output_size, kernel_size, dilation=dilation, padding=padding, stride=stride)", "nn.Fold((8, 8), 2, stride=2)(image.reshape(2, 16, 16))")
+row("nn.Unfold(kernel_size, dilation=1, padding=0, stride=1)", "helper.Unfold(kernel_size, dilation=dilation, padding=padding, stride=stride)", "nn.Unfold(3)(image)", "nn.Unfold(3, padding=1, stride=2)(image)")
+row("nn.Fold(output_size, kernel_size, dilation=1, padding=0, stride=1)", "helper.Fold(output_size, kernel_size, dilation=dilation, padding=padding, stride=stride)", "nn.Fold((8, 8), 2, stride=2)(image.reshape(2, 16, 16))")
 
 # Distances
 row("nn.CosineSimilarity(dim=1, eps=1e-8)", "helper.CosineSimilarity(dim=dim, eps=eps)", "nn.CosineSimilarity()(rows, rows2)", "nn.CosineSimilarity(dim=-1)(x, y)")
@@ -360,8 +367,8 @@ row(
 )
 _LAYER = "d_model, nhead, dim_feedforward=2048, dropout=0.1, activation='relu', layer_norm_eps=1e-5, batch_first=False, norm_first=False"
 _LAYER_CELL = "d_model, nhead, dim_feedforward=dim_feedforward, dropout=dropout, activation=activation, layer_norm_eps=layer_norm_eps, batch_first=batch_first, norm_first=norm_first"
-row(f"nn.TransformerEncoderLayer({_LAYER})", f"nn.TransformerEncoderLayer({_LAYER_CELL})", "nn.TransformerEncoderLayer(4, 2, 8, 0.0)(sequence)", "nn.TransformerEncoderLayer(d_model=4, nhead=2, dim_feedforward=8, dropout=0.0, batch_first=True, norm_first=True)(x)")
-row(f"nn.TransformerDecoderLayer({_LAYER})", f"nn.TransformerDecoderLayer({_LAYER_CELL})", "nn.TransformerDecoderLayer(4, 2, 8, 0.0)(sequence, sequence)")
+row(f"nn.TransformerEncoderLayer({_LAYER})", f"nn.TransformerEncoderLayer({_LAYER_CELL})", "nn.TransformerEncoderLayer(4, 2, 8, 0.0)(sequence)", "nn.TransformerEncoderLayer(d_model=4, nhead=2, dim_feedforward=8, dropout=0.0, batch_first=True, norm_first=True)(x)", weights=LINEAR)
+row(f"nn.TransformerDecoderLayer({_LAYER})", f"nn.TransformerDecoderLayer({_LAYER_CELL})", "nn.TransformerDecoderLayer(4, 2, 8, 0.0)(sequence, sequence)", weights=LINEAR)
 row("nn.TransformerEncoder(encoder_layer, num_layers, norm=None, enable_nested_tensor=True)", "nn.TransformerEncoder(encoder_layer, num_layers, norm=norm)", "nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, 0.0), 2)(sequence)", ignored="enable_nested_tensor")
 row("nn.TransformerDecoder(decoder_layer, num_layers, norm=None)", "nn.TransformerDecoder(decoder_layer, num_layers, norm=norm)", "nn.TransformerDecoder(nn.TransformerDecoderLayer(4, 2, 8, 0.0), 2)(sequence, sequence)")
 row("nn.Transformer(d_model=512, nhead=8, num_encoder_layers=6, num_decoder_layers=6, dim_feedforward=2048, dropout=0.1, activation='relu', layer_norm_eps=1e-5, batch_first=False, norm_first=False)",
