@@ -13,7 +13,7 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 from tf2ms.errors import SourceError
 from tf2ms.torch.analysis import Analysis, dotted, is_library
 from tf2ms.torch.report import FileReport, Item
-from tf2ms.torch.rewrite import IMPORTS, Rewriter
+from tf2ms.torch.rewrite import FROM, IMPORTS, Rewriter
 from tf2ms.torch.training import names_of
 
 MAX_BYTES = 20_000_000
@@ -218,6 +218,11 @@ def _imports(module: cst.Module, rewriter: Rewriter) -> cst.Module:
             local = rewriter.alias[name]
             plain = line.rpartition(" ")[2]
             lines.append(line if local == plain else f"{line.partition(' as ')[0]} as {local}")
+    for module_name_, names in FROM.items():
+        used = [n for n in names if n in rewriter.needed]
+        if used:
+            parts = [n if rewriter.alias[n] == n else f"{n} as {rewriter.alias[n]}" for n in used]
+            lines.append(f"from {module_name_} import {', '.join(parts)}")
     if rewriter.left_roots:
         lines += [f"import {root}" for root in sorted(rewriter.left_roots)]
     before = [s for s in module.body if _is_torch_import(s)]
@@ -300,7 +305,7 @@ class _Rename(cst.CSTTransformer):
         name = original_node.value
         if original_node in self.skip:
             return updated_node
-        if name in ("ms", "mint", "nn", "ops", "mnp"):
+        if name in ("ms", "mint", "nn", "np", "ops", "mnp"):
             return cst.Name(self.rewriter.use(name))
         return cst.Name(self.renamed[name]) if name in self.renamed else updated_node
 

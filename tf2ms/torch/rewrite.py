@@ -40,12 +40,17 @@ IMPORTS = {
     "ops": "from mindspore import ops",
     "mnp": "from mindspore import numpy as mnp",
     "dataset": "from mindspore import dataset",
-    "initializer": "from mindspore.common import initializer",
     "vision": "from mindspore.dataset import vision",
     "ds_transforms": "from mindspore.dataset import transforms as ds_transforms",
     "optim": "from mindspore.experimental import optim",
     "communication": "from mindspore import communication",
 }
+FROM = {  # modules whose names are imported one by one
+    "mindspore.common.initializer": (
+        "Dirac HeNormal HeUniform Normal Orthogonal Sparse TruncatedNormal Uniform XavierNormal XavierUniform initializer"
+    ).split(),
+}
+IMPORTED_NAMES = {name for names in FROM.values() for name in names}
 DROP = cst.Name("__tf2ms_drop__")
 UNRESOLVED_METHODS = {
     "backward": "Tensor",
@@ -101,6 +106,24 @@ class Call:
             names.setdefault("self", self.receiver)
         return fill(self.rewriter.imported(cst.parse_expression(template)), names)
 
+    def defaults(self) -> dict[str, cst.BaseExpression]:
+        """The defaults of the arguments that are not given."""
+        return {
+            p.name: cst.parse_expression(p.default)
+            for p in self.row.parameters or ()
+            if p.default is not None and p.name not in self.bound.given
+        }
+
+    def assign(self, value: cst.BaseExpression) -> cst.BaseExpression:
+        """The value; where the call is a statement, it is assigned to the receiver."""
+        self.rewriter.assigned[self.original] = value
+        return value
+
+    def statements(self, *lines: str) -> cst.BaseExpression:
+        """Statements in the place of the one that the call is."""
+        self.rewriter.lines[self.original] = list(lines)
+        return DROP
+
     def apply(self, target: str) -> cst.BaseExpression:
         """The call converted by another right side."""
         return self.rewriter.apply_target(self, target)
@@ -142,6 +165,9 @@ class Rewriter(cst.CSTTransformer):
         self.function_stack: list[str] = []
         self.taken = _taken_names(analysis)
         self.planner = Planner(analysis)
+        self.standing: set[cst.CSTNode] = set()
+        self.assigned: dict[cst.CSTNode, cst.BaseExpression] = {}
+        self.lines: dict[cst.CSTNode, list[str]] = {}
         self.losses: dict[cst.CSTNode, str] = {}
         self.regions = 0
         self.region_nodes: set[cst.CSTNode] = set()
@@ -176,14 +202,14 @@ class Rewriter(cst.CSTTransformer):
         if name not in self.alias:
             local = name
             known = self.analysis.top.names.get(name)
-            if known is not None and known.kind == "symbol" and known.name in ("numpy", "functools.partial"):
+            if known is not None and known.kind == "symbol" and known.name in _SHARED:
                 self.alias[name] = name
                 return name
             while local in self.taken:
                 local = f"ms_{local}" if not local.startswith("ms_") else f"{local}_"
             self.alias[name] = local
         known = self.analysis.top.names.get(name)
-        if not (known is not None and known.kind == "symbol" and known.name in ("numpy", "functools.partial")):
+        if not (known is not None and known.kind == "symbol" and known.name in _SHARED):
             self.needed.add(name)
         return self.alias[name]
 
@@ -359,6 +385,14 @@ class Rewriter(cst.CSTTransformer):
         else:
             name = func.name
         row = table.find(name)
+        if row is None and method.endswith("_") and name.startswith("Tensor."):
+            row = table.find(name[:-1])
+            if row is not None:
+                result = self.convert(row, original, updated, updated.func.value, True)
+                if result is updated:
+                    return result
+                self.assigned[original] = result
+                return result
         if row is None:
             if name.startswith("Tensor."):
                 self.attention(original, name, "no MindSpore form is known")
@@ -530,6 +564,9 @@ class Rewriter(cst.CSTTransformer):
                 return updated_node.with_changes(name=cst.Name("construct"))
         return updated_node
 
+    def visit_Expr(self, node: cst.Expr) -> None:
+        self.standing.add(node.value)
+
     def visit_Module(self, node: cst.Module) -> None:
         self.planner.visit_block(node)
         self._mark_regions(node)
@@ -599,11 +636,60 @@ class Rewriter(cst.CSTTransformer):
                 lines = self.planner.steps[call]
                 self.converted(original_node, code(call), "; ".join(lines) or "(dropped)")
                 return self._instead(updated_node, lines)
+            if call in self.lines:
+                return self._instead(updated_node, self.lines[call])
+        body = [self._assignment(o, n) for o, n in zip(original_node.body, updated_node.body, strict=True)]
+        updated_node = updated_node.with_changes(body=body)
         kept = [small for small in updated_node.body if not _dropped(small)]
         if kept and len(kept) < len(updated_node.body):
             kept[-1] = kept[-1].with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
             return updated_node.with_changes(body=kept)
         return updated_node
+
+    def _assignment(
+        self, original: cst.BaseSmallStatement, updated: cst.BaseSmallStatement
+    ) -> cst.BaseSmallStatement:
+        """`x.add_(y)` as a statement: `x = x.add(y)`, or `p.set_data(…)` for a parameter."""
+        if not isinstance(original, cst.Expr) or not isinstance(updated, cst.Expr):
+            return updated
+        if original.value not in self.assigned or not isinstance(original.value, cst.Call):
+            return updated
+        place: cst.BaseExpression = original.value.func
+        while isinstance(place, cst.Attribute | cst.Call):
+            if isinstance(place, cst.Call):
+                place = place.func
+            elif place.attr.value.endswith("_") and not place.attr.value.endswith("__"):
+                place = place.value
+            else:
+                break
+        if isinstance(place, cst.Attribute) and place.attr.value == "data":
+            return updated.with_changes(
+                value=cst.Call(cst.Attribute(place.value, cst.Name("set_data")), [cst.Arg(updated.value)])
+            )
+        if isinstance(place, cst.Name | cst.Attribute | cst.Subscript):
+            return cst.Assign([cst.AssignTarget(place)], updated.value)  # type: ignore[arg-type]
+        return updated
+
+    def reads_dataset(self) -> bool:
+        """Whether the file looks at `loader.dataset`."""
+        return any(
+            isinstance(node, cst.Attribute) and node.attr.value == "dataset" and value.kind == "bound"
+            for node, value in self.analysis.values.items()
+        )
+
+    def is_statement(self, call: cst.Call) -> bool:
+        """Whether a call stands alone as a statement."""
+        return call in self.standing
+
+    def is_data(self, call: Call) -> bool:
+        """Whether a method is called on a parameter, or on the data of one."""
+        func = call.original.func
+        if not isinstance(func, cst.Attribute):
+            return False
+        owner = func.value
+        return isinstance(owner, cst.Attribute) and (
+            owner.attr.value == "data" or self.analysis.value(owner.value).kind == "module"
+        )
 
     def _instead(
         self, statement: cst.SimpleStatementLine, lines: Sequence[str]
@@ -681,6 +767,7 @@ class Rewriter(cst.CSTTransformer):
         return self.regions > 0 or (owner is not None and owner.kind == "module")
 
 
+_SHARED = ("numpy", "functools.partial")
 _CONTEXTS = frozenset(
     "torch.no_grad torch.inference_mode torch.enable_grad torch.set_grad_enabled torch.autograd.set_detect_anomaly "
     "torch.autograd.detect_anomaly torch.amp.autocast torch.cuda.amp.autocast torch.autocast".split()
@@ -738,7 +825,7 @@ class _Import(cst.CSTTransformer):
         return updated_node
 
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
-        if original_node in self.attributes or original_node.value not in IMPORTS:
+        if original_node in self.attributes or original_node.value not in IMPORTS and original_node.value not in IMPORTED_NAMES:
             return updated_node
         return cst.Name(self.rewriter.use(original_node.value))
 

@@ -156,10 +156,10 @@ row(
 )
 row(
     "nn.Embedding(num_embeddings, embedding_dim, padding_idx=None)",
-    "nn.Embedding(vocab_size=num_embeddings, embedding_size=embedding_dim, embedding_table=initializer.Normal(1.0),"
+    "nn.Embedding(vocab_size=num_embeddings, embedding_size=embedding_dim, embedding_table=Normal(1.0),"
     " padding_idx=padding_idx)",
     "nn.Embedding(6, 4)(ids)",
-    "nn.Embedding(6, 4, padding_idx=0)(ids)",
+    forward("nn.Embedding(6, 4, padding_idx=0)(ids)"),
     weights={"weight": "embedding_table"},
     note="the row of padding_idx starts at zero in both; its gradient is zero in PyTorch alone",
 )
@@ -188,27 +188,16 @@ row(
     "nn.LayerNorm(4)(x)",
     "nn.LayerNorm((3, 4))(x)",
     "nn.LayerNorm([4], eps=1e-6)(x)",
+    "nn.LayerNorm(4, elementwise_affine=False)(x)",
     changed="eps",
     weights=AFFINE,
 )
 def layer_norm(call: Call) -> object:
-    """nn.LayerNorm((normalized_shape,), epsilon=eps), counted from the last axes."""
-    shape = call.arg("normalized_shape")
-    assert shape is not None
-    value = call.value("normalized_shape")
-    known = call.literal("normalized_shape")
-    if isinstance(known, tuple | list):
-        axes = f"-{len(known)}"
-        shape_text = "normalized_shape" if isinstance(known, tuple) else "tuple(normalized_shape)"
-        shape_text = str(tuple(known))
-    elif value.kind in ("tuple", "list", "size"):
-        axes, shape_text = "-len(normalized_shape)", "tuple(normalized_shape)"
-    else:
-        axes, shape_text = "-1", "(normalized_shape,)"
-    if call.literal("elementwise_affine", True) is not True:
-        raise call.fail("elementwise_affine has no MindSpore form")
-    start = "" if axes == "-1" else f", begin_norm_axis={axes}, begin_params_axis={axes}"
-    return call.apply(f"nn.LayerNorm({shape_text}{start}, epsilon=eps)")
+    """nn.LayerNorm((normalized_shape,), epsilon=eps)."""
+    several = call.value("normalized_shape").kind in ("tuple", "list", "size")
+    if several or call.literal("elementwise_affine", True) is not True:
+        return call.apply("helper.LayerNorm(normalized_shape, eps=eps, elementwise_affine=elementwise_affine)")
+    return call.apply("nn.LayerNorm((normalized_shape,), epsilon=eps)")
 
 
 row(
