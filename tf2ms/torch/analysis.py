@@ -19,11 +19,11 @@ from tf2ms.torch.values import INT, NONE, SIZE, TENSOR, TENSORS, UNKNOWN, Value,
 LIBRARIES = ("torch", "torchvision")
 # Methods that only tensors, optimizers or modules have: they tell what an unannotated parameter is.
 TELLS = {
-    "optimizer": {"zero_grad", "param_groups"},
-    "module": {"named_parameters", "load_state_dict", "named_modules", "modules", "named_children"},
+    "module": {"parameters", "named_parameters", "load_state_dict", "named_modules", "modules", "named_children"},
+    "optimizer": {"param_groups"},
     "tensor": {
         *("backward detach unsqueeze permute contiguous masked_fill is_cuda requires_grad_ softmax log_softmax".split()),
-        *("sigmoid tanh relu unsqueeze_ expand_as".split()),
+        *("sigmoid tanh relu unsqueeze_ expand_as size() dim()".split()),
     },
 }
 PARAMETER_ATTRIBUTES = {"weight", "bias", "in_proj_weight", "in_proj_bias", "running_mean", "running_var"}
@@ -628,7 +628,7 @@ class Analysis:
         if value.kind == "class" and isinstance(value.of, ClassInfo):
             method = value.of.method(name)
             return Value("function", name, of=method) if method else value.of.attribute(name)
-        if value.kind == "tensor":
+        if value.kind in ("tensor", "batch"):
             if name == "shape":
                 return SIZE
             if name in ("data", "T", "mT", "H", "grad", "real", "imag"):
@@ -688,6 +688,8 @@ class Analysis:
             return self.library(func.name, node, values)
         if func.kind == "bound":
             return self.bound(func, node, values)
+        if self.uses_torch and is_placement(node, values):
+            return TENSOR
         return UNKNOWN
 
     def library(self, name: str, node: cst.Call, values: list[Value]) -> Value:
@@ -722,6 +724,8 @@ class Analysis:
         """What a method of a tensor, module, optimizer … gives."""
         owner, _, method = func.name.partition(".")
         if owner == "Tensor":
+            if method in ("to", "cuda", "cpu", "detach", "contiguous"):
+                return func.of
             if method in ("size", "dim"):
                 return INT if method == "dim" or values else SIZE
             row = table.find(func.name)
@@ -840,6 +844,9 @@ class Analysis:
             return {}
         before = scope.find(name)
         now = UNKNOWN
+        layers = [table.canonical(k.name) for k in found if k.kind == "symbol" and k.name.startswith("torch.nn.")]
+        if len(layers) == len(found):
+            now, found = Value("module", "|".join(layers)), []
         for kind in found:
             if kind.kind == "class":
                 now = join(now, Value(kind.of.kind, kind.name, of=kind.of))
@@ -851,6 +858,18 @@ class Analysis:
             return {}
         scope.names[name] = now
         return {name: before}
+
+
+def is_placement(node: cst.Call, values: Sequence[Value]) -> bool:
+    """`x.to(device)` or `x.cuda()`: only tensors and modules are put on a device."""
+    if not isinstance(node.func, cst.Attribute) or node.func.attr.value not in ("to", "cuda"):
+        return False
+    if node.func.attr.value == "cuda":
+        return True
+    if not node.args or node.args[0].keyword is not None:
+        return bool(node.args) and node.args[0].keyword is not None and node.args[0].keyword.value == "device"
+    last = dotted(node.args[0].value).rpartition(".")[2]
+    return values[0].kind == "device" or "device" in last or "gpu" in last
 
 
 def _parameters(params: cst.Parameters) -> list[cst.Param]:
@@ -911,6 +930,11 @@ class _Use(cst.CSTVisitor):
         if isinstance(node.value, cst.Name) and node.value.value == self.name:
             self.attributes.add(node.attr.value)
 
+    def visit_Call(self, node: cst.Call) -> None:
+        func = node.func
+        if isinstance(func, cst.Attribute) and isinstance(func.value, cst.Name) and func.value.value == self.name:
+            self.attributes.add(func.attr.value + "()")
+
 
 def told_by_use(function: cst.FunctionDef, name: str) -> Value:
     """What a parameter must be, from methods that nothing else has."""
@@ -919,6 +943,10 @@ def told_by_use(function: cst.FunctionDef, name: str) -> Value:
     for kind, methods in TELLS.items():
         if use.attributes & methods:
             return Value(kind)
-    if {"train", "eval"} <= use.attributes or use.attributes & {"train", "eval", "parameters", "state_dict"}:
-        return Value("optimizer") if "step" in use.attributes else Value("module")
+    if use.attributes & {"step", "zero_grad"}:
+        return Value("optimizer" if "step" in use.attributes else "module")
+    if use.attributes & {"train", "eval", "state_dict"}:
+        return Value("module")
+    if name.lower().endswith("loader"):
+        return Value("loader")
     return UNKNOWN

@@ -227,7 +227,7 @@ def _imports(module: cst.Module, rewriter: Rewriter) -> cst.Module:
         lines += [f"import {root}" for root in sorted(rewriter.left_roots)]
     before = [s for s in module.body if _is_torch_import(s)]
     place = module.body.index(before[0]) if before else _after_header(module)
-    transformer = _TorchImports(rewriter.left)
+    transformer = _TorchImports(rewriter.left | (_names_used(module) - set(rewriter.alias.values())))
     body: list[cst.BaseStatement] = []
     comments: list[cst.EmptyLine] = []
     for index, statement in enumerate(module.body):
@@ -308,6 +308,35 @@ class _Rename(cst.CSTTransformer):
         if name in ("ms", "mint", "nn", "np", "ops", "mnp"):
             return cst.Name(self.rewriter.use(name))
         return cst.Name(self.renamed[name]) if name in self.renamed else updated_node
+
+
+class _Used(cst.CSTVisitor):
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def visit_Import(self, node: cst.Import) -> bool:
+        return False
+
+    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
+        return False
+
+    def visit_Attribute(self, node: cst.Attribute) -> bool:
+        node.value.visit(self)
+        return False
+
+    def visit_Arg(self, node: cst.Arg) -> bool:
+        node.value.visit(self)
+        return False
+
+    def visit_Name(self, node: cst.Name) -> None:
+        self.names.add(node.value)
+
+
+def _names_used(module: cst.Module) -> set[str]:
+    """The names that a file still speaks of."""
+    visitor = _Used()
+    module.visit(visitor)
+    return visitor.names
 
 
 def _is_import(statement: cst.CSTNode) -> bool:

@@ -71,6 +71,7 @@ class Call:
     receiver: cst.BaseExpression | None = None
     receiver_value: Value = UNKNOWN
     looked_at: set[str] = field(default_factory=set)
+    path: bool = True
 
     def arg(self, name: str) -> cst.BaseExpression | None:
         """The expression of an argument, already converted; None when it is not given."""
@@ -101,6 +102,8 @@ class Call:
 
     def expr(self, template: str, **values: cst.BaseExpression) -> cst.BaseExpression:
         """A MindSpore expression with arguments filled in by name."""
+        if not self.path:
+            raise NoForm("it is called through a variable")
         names = {**{k: v.value for k, v in self.bound.given.items()}, **values}
         if self.receiver is not None:
             names.setdefault("self", self.receiver)
@@ -126,7 +129,7 @@ class Call:
 
     def apply(self, target: str) -> cst.BaseExpression:
         """The call converted by another right side."""
-        return self.rewriter.apply_target(self, target)
+        return self.rewriter.apply_target(self, target, self.path)
 
     def fail(self, reason: str) -> NoForm:
         """The answer that there is no form: `raise call.fail("why")`."""
@@ -157,6 +160,7 @@ class Rewriter(cst.CSTTransformer):
         self.helpers: dict[str, str] = {}
         self.skip: set[cst.CSTNode] = set()
         self.plain: set[cst.CSTNode] = set()
+        self.contexts: set[cst.CSTNode] = set()
         self.marks: list[list[str]] = []
         self.left: set[str] = set()
         self.left_roots: set[str] = set()
@@ -165,6 +169,7 @@ class Rewriter(cst.CSTTransformer):
         self.function_stack: list[str] = []
         self.taken = _taken_names(analysis)
         self.planner = Planner(analysis)
+        self.text: str | None = None
         self.standing: set[cst.CSTNode] = set()
         self.assigned: dict[cst.CSTNode, cst.BaseExpression] = {}
         self.lines: dict[cst.CSTNode, list[str]] = {}
@@ -265,6 +270,10 @@ class Rewriter(cst.CSTTransformer):
         if self.analysis.is_path(node):
             self.skip.add(node.value)
 
+    def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
+        if isinstance(node.target, cst.Attribute):
+            self.skip.add(node.target)
+
     def visit_Import(self, node: cst.Import) -> bool:
         return False
 
@@ -290,9 +299,14 @@ class Rewriter(cst.CSTTransformer):
         """An attribute that is not called: a layer's parameter, a tensor's property."""
         name = original.attr.value
         if value.kind == "module" and value.name and not isinstance(value.of, ClassInfo):
-            row = table.find(value.name)
-            if row is not None and name in row.weights and "." not in row.weights[name]:
-                return updated.with_changes(attr=cst.Name(row.weights[name]))
+            found = [table.find(n) for n in value.name.split("|")]
+            names = {row.weights.get(name, name) for row in found if row is not None}
+            if len(names) > 1:
+                self.attention(original, f".{name}", f"is {' or '.join(sorted(names))}, by the class of the layer")
+                return updated
+            new = next(iter(names), name)
+            if new != name and "." not in new:
+                return updated.with_changes(attr=cst.Name(new))
         kind = {"tensor": "Tensor", "module": "Module", "optimizer": "Optimizer"}.get(value.kind)
         if kind is None:
             return updated
@@ -314,14 +328,15 @@ class Rewriter(cst.CSTTransformer):
         if not is_library(name):
             return updated
         row = table.find(name)
-        if row is None or not isinstance(row.to, str):
+        right = row.to if row is not None and isinstance(row.to, str) else row.reference if row is not None else ""
+        if row is None or not right:
             if row is None or original not in self.plain:
                 self.attention(original, name, "no MindSpore form is known" if row is None else "only its calls have one")
             return self.keep(original, updated)
-        target = parse(row.to, tuple(p.name for p in row.parameters or ()))
+        target = parse(right, tuple(p.name for p in row.parameters or ()))
         if not target.function:
             if row.parameters is None:
-                self.converted(original, name, row.to)
+                self.converted(original, name, right)
                 return parenthesized(self.imported(target.expression))
             self.attention(original, name, "only its calls have a MindSpore form")
             return self.keep(original, updated)
@@ -352,8 +367,13 @@ class Rewriter(cst.CSTTransformer):
             self.converted(original_node, code(original_node), "ms.value_and_grad")
             return DROP
         func = self.analysis.value(original_node.func)
-        if original_node in self.planner.steps or original_node in self.plain:
+        if original_node in self.planner.steps or original_node in self.contexts:
             return updated_node
+        if func.kind == "builtin" and func.name == "next" and original_node.args:
+            inner = original_node.args[0].value
+            if isinstance(inner, cst.Call) and self.analysis.value(inner.func).name.startswith("Module."):
+                wrapped = cst.Call(cst.Name("iter"), [cst.Arg(updated_node.args[0].value)])
+                return updated_node.with_changes(args=[updated_node.args[0].with_changes(value=wrapped), *updated_node.args[1:]])
         if func.kind == "symbol" and is_library(func.name):
             return self.library_call(func.name, original_node, updated_node)
         if func.kind == "module" and func.name and not isinstance(func.of, ClassInfo):
@@ -379,6 +399,8 @@ class Rewriter(cst.CSTTransformer):
         method = original.func.attr.value
         if not func:
             owner = UNRESOLVED_METHODS.get(method) if self.analysis.uses_torch else None
+            if method == "to" and self.analysis.value(original).kind == "tensor":
+                owner = "Tensor"
             if owner is None:
                 return updated
             name = f"{owner}.{method}"
@@ -420,12 +442,15 @@ class Rewriter(cst.CSTTransformer):
         if isinstance(row.to, str) and (row.parameters is None or row.to.replace(".", "").replace("_", "").isalnum()):
             return self._renamed(row, updated, receiver, path)
         bound = bind(row.parameters or (), updated.args)
+        if row.name.startswith("torch.nn.init.") and (tensor := bound.given.get("tensor")) is not None:
+            value = tensor.value
+            if isinstance(value, cst.Attribute) and value.attr.value == "data":
+                bound.given["tensor"] = tensor.with_changes(value=value.value)
         call = Call(row, original, updated, bound, self, receiver)
         if isinstance(original.func, cst.Attribute):
             call.receiver_value = self.analysis.value(original.func.value)
         if callable(row.to):
-            if not path:
-                raise NoForm("it is called through a variable")
+            call.path = path
             result = row.to(call)
             assert isinstance(result, cst.BaseExpression)
             return result
@@ -650,6 +675,8 @@ class Rewriter(cst.CSTTransformer):
         self, original: cst.BaseSmallStatement, updated: cst.BaseSmallStatement
     ) -> cst.BaseSmallStatement:
         """`x.add_(y)` as a statement: `x = x.add(y)`, or `p.set_data(…)` for a parameter."""
+        if isinstance(original, cst.Assign) and isinstance(updated, cst.Assign):
+            return self._plain_assignment(original, updated)
         if not isinstance(original, cst.Expr) or not isinstance(updated, cst.Expr):
             return updated
         if original.value not in self.assigned or not isinstance(original.value, cst.Call):
@@ -676,6 +703,48 @@ class Rewriter(cst.CSTTransformer):
             isinstance(node, cst.Attribute) and node.attr.value == "dataset" and value.kind == "bound"
             for node, value in self.analysis.values.items()
         )
+
+    def _plain_assignment(self, original: cst.Assign, updated: cst.Assign) -> cst.BaseSmallStatement:
+        """Assignments that became empty go; a network that is made for training is set to train."""
+        target = original.targets[0].target
+        if dotted(target) and self.analysis.is_path(_root(target)) and isinstance(target, cst.Attribute):
+            full = self.analysis.value(_root(target)).name + dotted(target).removeprefix(dotted(_root(target)))
+            if is_library(full) and ".backends." in full:
+                self.converted(original, code(original), "(dropped)")
+                return cst.Expr(DROP)
+        if len(updated.targets) == 1:
+            left, right = code(updated.targets[0].target).strip(), code(updated.value).strip()
+            if left == right and code(original.value).strip() != left:
+                return cst.Expr(DROP)
+        value = self.analysis.value(original.value)
+        if (
+            value.kind == "module"
+            and isinstance(original.value, cst.Call)
+            and isinstance(target, cst.Name | cst.Attribute)
+            and not value.name.endswith("Loss")
+            and not any(c is not None and c.kind in ("module", "function") for c in self.class_stack)
+            and not self._sets_mode(code(target))
+            and self._makes_module(original.value)
+        ):
+            return updated.with_changes(value=cst.Call(cst.Attribute(updated.value, cst.Name("set_train"))))
+        return updated
+
+    def _makes_module(self, call: cst.BaseExpression) -> bool:
+        """Whether an expression builds a network, rather than asks one for a part."""
+        while isinstance(call, cst.Call):
+            kind = self.analysis.value(call.func).kind
+            if kind in ("class", "function", "symbol"):
+                return True
+            if not isinstance(call.func, cst.Attribute):
+                return False
+            call = call.func.value
+        return False
+
+    def _sets_mode(self, name: str) -> bool:
+        """Whether the file itself says in which mode a network is."""
+        if self.text is None:
+            self.text = self.analysis.module.code
+        return f"{name}.train(" in self.text or f"{name}.eval(" in self.text
 
     def is_statement(self, call: cst.Call) -> bool:
         """Whether a call stands alone as a statement."""
@@ -725,7 +794,7 @@ class Rewriter(cst.CSTTransformer):
         for item in node.items:
             call = item.item
             if isinstance(call, cst.Call) and self.analysis.value(call.func).name in _CONTEXTS:
-                self.plain.add(call)
+                self.contexts.add(call)
 
     def leave_With(
         self, original_node: cst.With, updated_node: cst.With
@@ -799,6 +868,12 @@ def settle(body: Sequence[cst.BaseStatement]) -> tuple[list[cst.BaseStatement], 
             comments = []
         result.append(statement)
     return result, [line for line in comments if line.comment is not None]
+
+
+def _root(node: cst.BaseExpression) -> cst.BaseExpression:
+    while isinstance(node, cst.Attribute):
+        node = node.value
+    return node
 
 
 def _words(text: str) -> set[str]:

@@ -72,6 +72,7 @@ class Row:
     untested: str = ""
     ignored: frozenset[str] = frozenset()
     called: str = ""
+    reference: str = ""
 
     @cached_property
     def target(self) -> str:
@@ -121,6 +122,7 @@ def row(
     untested: str = "",
     ignored: str = "",
     called: str = "",
+    reference: str = "",
 ) -> None:
     """Registers one PyTorch API.
 
@@ -131,6 +133,7 @@ def row(
     weights: parameter names of a layer, PyTorch's → MindSpore's, where they differ.
     untested: why no example can run.
     ignored: parameters without meaning in MindSpore, dropped in silence.
+    reference: what stands for the name when it is not called, for a right side that is a function.
     called: for a layer whose calls differ too: `"(input, target) -> self(input, target.int())"`.
 
     Raises: ValueError if the name is registered already.
@@ -155,6 +158,7 @@ def row(
         untested,
         frozenset(ignored.split()),
         called,
+        reference,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
+from tf2ms.torch import table
 from tf2ms.torch.analysis import Analysis
 from tf2ms.torch.target import code
 from tf2ms.torch.values import Value
@@ -54,6 +55,15 @@ class _Names(cst.CSTVisitor):
     def visit_Param(self, node: cst.Param) -> bool:
         if node.default is not None:
             node.default.visit(self)
+        return False
+
+    def visit_Expr(self, node: cst.Expr) -> bool:
+        node.value.visit(self)
+        call = node.value
+        if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute):
+            method, owner = call.func.attr.value, call.func.value
+            if method.endswith("_") and not method.endswith("__") and isinstance(owner, cst.Name):
+                self._write(owner)  # changed in place: assigned anew in MindSpore
         return False
 
     def visit_Assign(self, node: cst.Assign) -> bool:
@@ -123,6 +133,7 @@ class Backward:
     scaler: cst.BaseExpression | None = None
     first: int = 0
     last: int = 0
+    again: list[int] = field(default_factory=list)  # earlier statements that the loss depends on through another step
     optimizers: list[str] = field(default_factory=list)
     accumulates: bool = False
     function: str = "forward_fn"
@@ -262,8 +273,15 @@ class Planner:
             names = names_of(body[index])
             if names.writes & needed:
                 wanted.append(index)
-                needed |= names.early
+                needed = _before(body[index], names, needed)
         wanted.reverse()
+        for index in range(boundary - 1, -1, -1):
+            names = names_of(body[index])
+            if names.writes & needed and self._computes(body[index]) and not isinstance(body[index], cst.For | cst.While):
+                backward.again.insert(0, index)
+                needed = _before(body[index], names, needed)
+            elif names.writes & needed and isinstance(body[index], cst.SimpleStatementLine):
+                needed -= names.writes - names.early
         computing = [i for i in wanted if self._computes(body[i])]
         if not wanted:
             backward.first, backward.last = backward.index, backward.index - 1
@@ -340,12 +358,12 @@ class Planner:
         outside = self._outside(plan)
         for position, backward in enumerate(plan.backwards):
             region = plan.body[backward.first : backward.last + 1]
-            names = names_of(*region)
+            names = names_of(*(plan.body[i] for i in backward.again), *region)
             loss = code(backward.loss)
             inputs = sorted(names.early & names.writes)
             later = outside | names_of(*(s for i, s in enumerate(plan.body) if i > backward.last)).reads
             carried = set(inputs) if self.loops[-1] else set()
-            extras = sorted(names.writes & (later | carried) - {loss} - names.inner)
+            extras = sorted(names_of(*region).writes & (later | carried) - {loss} - names.inner)
             plan.inputs[position] = (inputs, extras)
         if any(b.accumulates for b in plan.backwards) and self.loops[-1]:
             for backward in plan.backwards:
@@ -438,7 +456,8 @@ class Planner:
             if index in pending:
                 position, backward = pending.pop(index)
                 region = range(backward.first, backward.last + 1)
-                inside, _ = settle([s for i in region for s in converted(plan.body[i])])
+                again = [s.deep_clone() for i in backward.again for s in converted(plan.body[i])]
+                inside, _ = settle([*again, *(s for i in region for s in converted(plan.body[i]))])
                 result += self._forward(plan, position, backward, inside, expression(backward.loss))
                 if backward.last >= backward.first:
                     index = backward.last + 1
@@ -481,6 +500,12 @@ class Planner:
             joined = f"[a + b for a, b in zip({backward.grads}, {fresh})]"
             statements.append(_parse(f"{backward.grads} = {fresh} if {backward.grads} is None else {joined}"))
         return statements
+
+
+def _before(statement: cst.CSTNode, names: _Names, needed: set[str]) -> set[str]:
+    """What must be known before a statement so that `needed` is known after it."""
+    settled = names.writes if isinstance(statement, cst.SimpleStatementLine) else set()
+    return (needed - settled) | names.early
 
 
 def _part(backward: Backward, optimizer: str) -> str:
@@ -571,7 +596,9 @@ class _Calls(cst.CSTVisitor):
 
     def _may_compute(self, node: cst.Call, value: Value, arguments: list[str]) -> bool:
         if value.kind == "":
-            return not (isinstance(node.func, cst.Attribute) and node.func.attr.value in ("to", "cuda", "next", "get_batch"))
+            if not isinstance(node.func, cst.Attribute):
+                return True
+            return table.find(f"Tensor.{node.func.attr.value}") is None and node.func.attr.value not in ("append", "update")
         if value.kind == "method":
             return value.of[1].kind == "module" or "module" in arguments
         return "module" in arguments

@@ -45,7 +45,7 @@ def join(a: Value, b: Value) -> Value:
 
 def element(value: Value, index: int | None = None) -> Value:
     """What indexing or iterating gives."""
-    if value.kind in ("tensor", "tensors"):
+    if value.kind in ("tensor", "tensors", "batch"):
         return TENSOR
     if value.kind == "size":
         return INT
@@ -55,10 +55,8 @@ def element(value: Value, index: int | None = None) -> Value:
         return value.items[0] if value.items and all(i == value.items[0] for i in value.items) else UNKNOWN
     if value.kind == "list":
         return value.items[0] if value.items else UNKNOWN
-    if value.kind == "loader":
-        return TENSORS
-    if value.kind == "dataset":
-        return TENSORS
+    if value.kind in ("loader", "dataset"):
+        return Value("batch")  # a tensor, or several
     if value.kind == "module":  # a container of modules
         return Value("module")
     return UNKNOWN

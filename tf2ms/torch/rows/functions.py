@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tf2ms.torch.table import both, forward, row
+from tf2ms.torch.rewrite import Call
+from tf2ms.torch.table import Example, both, forward, row, rule
 
 # The same arguments under another name.
 row("torch.abs", "mint.abs", "torch.abs(x)")
@@ -332,3 +333,104 @@ row("torch.view_as_complex(input)", "ops.Complex()(input[..., 0], input[..., 1])
 row("torch.view_as_real", "ops.view_as_real", forward("torch.view_as_real(torch.complex(x, y))"))
 row("torch.real", "mint.real", forward("torch.real(torch.complex(x, y))"))
 row("torch.imag", "mint.imag", forward("torch.imag(torch.complex(x, y))"))
+
+
+@rule("torch.where(condition, input=None, other=None)", "torch.where(b, x, y)", "torch.where(x > 0, x, 0.0)", "torch.where(b)")
+def where(call: Call) -> object:
+    """mint.where(condition, input, other)."""
+    if call.arg("input") is None:
+        return call.expr("ops.nonzero(condition, as_tuple=True)")
+    return call.apply("mint.where(condition, input, other)")
+
+
+def _moments(code: str) -> Example:
+    return Example(code, "moments")
+
+
+# Random numbers differ between the frameworks; their distribution does not.
+row("torch.rand(*size, dtype=None)", "ops.rand(size, dtype=dtype)", _moments("torch.rand(64, 64)"), _moments("torch.rand((64, 64))"))
+row("torch.randn(*size, dtype=None)", "ops.randn(size, dtype=dtype)", _moments("torch.randn(64, 64)"), _moments("torch.randn((64, 64))"))
+row("torch.rand_like(input, dtype=None)", "ops.rand_like(input, dtype=dtype)", _moments("torch.rand_like(torch.zeros(64, 64))"))
+row("torch.randn_like(input, dtype=None)", "ops.randn_like(input, dtype=dtype)", _moments("torch.randn_like(torch.zeros(64, 64))"))
+row("torch.normal(mean, std, size)", "ops.normal(size, mean, std)", _moments("torch.normal(0.5, 0.1, (64, 64))"))
+row("torch.randperm(n)", "ops.randperm(n)", forward("torch.sort(torch.randperm(7))[0]"))
+row("torch.bernoulli(input)", "(ops.rand_like(input) < input).to(input.dtype)", _moments("torch.bernoulli(torch.ones(64, 64) * 0.3)"))
+row("torch.multinomial(input, num_samples, replacement=False)", "ops.multinomial(input, num_samples, replacement).long()", Example("torch.multinomial(probabilities, 2)", "shape"))
+
+
+@rule("torch.randint(low, high=None, size=None, dtype=ms.int64)", _moments("torch.randint(0, 10, (64, 64)).float()"), _moments("torch.randint(10, (64, 64)).float()"))
+def randint(call: Call) -> object:
+    """ops.randint(low, high, size)."""
+    if call.arg("size") is None:
+        size = call.arg("high")
+        if size is None:
+            raise call.fail("its size is not given")
+        return call.expr("ops.randint(0, low, size)", size=size)
+    return call.expr("ops.randint(low, high, size)")
+
+
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+def _order(letters: str, wanted: str, name: str) -> str:
+    """A permutation of one operand, nothing when it is in order."""
+    if letters == wanted:
+        return name
+    return f"{name}.permute({', '.join(str(letters.index(c)) for c in wanted)})"
+
+
+@rule(
+    "torch.einsum(equation, *operands)",
+    "torch.einsum('bij,bjk->bik', left, right)",
+    "torch.einsum('bij,bkj->bik', x, y)",
+    "torch.einsum('bij,bkj->bki', x, y)",
+    "torch.einsum('i,j->ij', v, w)",
+    "torch.einsum('i,i->', v, w)",
+    "torch.einsum('bij,j->bi', x, v)",
+    "torch.einsum('ij->ji', rows)",
+    "torch.einsum('bij->b', x)",
+    "torch.einsum('bchw,bcuv->bhwuv', image, small)",
+    "torch.einsum('bij,bij->bij', x, y)",
+)
+def einsum(call: Call) -> object:
+    """permute, matmul and sum, from the equation."""
+    equation = call.literal("equation")
+    operands = [a.value for a in call.bound.variadic]
+    if not isinstance(equation, str) or "->" not in equation:
+        raise call.fail("its equation is not literal, or names no output")
+    left, _, out = equation.replace(" ", "").partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(operands) or not all(set(i) <= _LETTERS and len(set(i)) == len(i) for i in inputs):
+        raise call.fail("its equation repeats an index, or has an ellipsis")
+    if len(inputs) == 1:
+        a = inputs[0]
+        gone = [str(i) for i, c in enumerate(a) if c not in out]
+        text = f"operand.sum(({', '.join(gone)},))" if gone else "operand"
+        return call.expr(_order("".join(c for c in a if c in out), out, text), operand=operands[0])
+    if len(inputs) != 2:
+        raise call.fail("it has more than two operands")
+    a, b = inputs
+    summed = [c for c in a if c in b and c not in out]
+    shared = [c for c in out if c in a and c in b]
+    only_a, only_b = [c for c in out if c in a and c not in b], [c for c in out if c in b and c not in a]
+    if set(a) - set(b) - set(out) or set(b) - set(a) - set(out):
+        raise call.fail("it sums over an index of one operand alone")
+    if len(summed) > 1 or len(only_a) > 1 or len(only_b) > 1 or not summed:
+        # every axis side by side, multiplied and summed
+        order = [*shared, *only_a, *only_b, *summed]
+        def expanded(letters: str, name: str) -> str:
+            text = _order(letters, "".join(c for c in order if c in letters), name)
+            index = ", ".join(":" if c in letters else "None" for c in order)
+            return text if all(c in letters for c in order) else f"{text}[{index}]"
+        text = f"{expanded(a, 'first')} * {expanded(b, 'second')}"
+        if summed:
+            text = f"({text}).sum(({', '.join(str(-1 - i) for i in range(len(summed)))},))"
+        text = _order("".join([*shared, *only_a, *only_b]), out, f"({text})")
+        return call.expr(text, first=operands[0], second=operands[1])
+    k = summed[0]
+    first = _order(a, "".join([*shared, *only_a, k]), "first") + ("" if only_a else ".unsqueeze(-2)")
+    second = _order(b, "".join([*shared, k, *only_b]), "second") + ("" if only_b else ".unsqueeze(-1)")
+    text = f"mint.matmul({first}, {second})"
+    text += "" if only_b else ".squeeze(-1)"
+    text += "" if only_a else ".squeeze(-2)" if only_b else ".squeeze(-1)"
+    return call.expr(_order("".join([*shared, *only_a, *only_b]), out, text), first=operands[0], second=operands[1])

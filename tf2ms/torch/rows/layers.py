@@ -51,6 +51,7 @@ def _convolution(call: Call, cell: str, dims: int) -> object:
     "nn.Conv1d(4, 6, 3, stride=2, padding=1, bias=False)(signal)",
     "nn.Conv1d(4, 8, 3, padding=2, dilation=2, groups=2)(signal)",
     changed="bias",
+    reference="nn.Conv1d(pad_mode='pad', has_bias=True)",
 )
 def conv1d(call: Call) -> object:
     """nn.Conv1d(in_channels, out_channels, kernel_size, stride, pad_mode='pad', padding, dilation, group, has_bias)."""
@@ -66,6 +67,7 @@ def conv1d(call: Call) -> object:
     "nn.Conv2d(4, 6, 3, padding='same')(image)",
     "nn.Conv2d(4, 6, 3, padding='valid')(image)",
     changed="bias",
+    reference="nn.Conv2d(pad_mode='pad', has_bias=True)",
 )
 def conv2d(call: Call) -> object:
     """nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad_mode='pad', padding, dilation, group, has_bias)."""
@@ -78,6 +80,7 @@ def conv2d(call: Call) -> object:
     "nn.Conv3d(4, 6, 3, stride=2, padding=1)(volume)",
     "nn.Conv3d(4, 6, (1, 3, 3), padding=(0, 1, 1), bias=False)(volume)",
     changed="bias",
+    reference="nn.Conv3d(pad_mode='pad', has_bias=True)",
 )
 def conv3d(call: Call) -> object:
     """nn.Conv3d(in_channels, out_channels, kernel_size, stride, pad_mode='pad', padding, dilation, group, has_bias)."""
@@ -107,6 +110,7 @@ def _transposed(call: Call, cell: str, dims: int) -> object:
     "nn.ConvTranspose1d(4, 6, 4, stride=2, padding=1)(signal)",
     "nn.ConvTranspose1d(4, 6, 3, bias=False)(signal)",
     changed="bias",
+    reference="nn.Conv1dTranspose(pad_mode='pad', has_bias=True)",
 )
 def conv_transpose1d(call: Call) -> object:
     """nn.Conv1dTranspose(…, pad_mode='pad', padding, dilation, group, has_bias)."""
@@ -120,6 +124,7 @@ def conv_transpose1d(call: Call) -> object:
     "nn.ConvTranspose2d(4, 6, kernel_size=2, stride=2, bias=False)(image)",
     "nn.ConvTranspose2d(4, 6, 4, 1, 0, bias=False)(image)",
     changed="bias",
+    reference="nn.Conv2dTranspose(pad_mode='pad', has_bias=True)",
 )
 def conv_transpose2d(call: Call) -> object:
     """nn.Conv2dTranspose(…, pad_mode='pad', padding, dilation, group, has_bias)."""
@@ -137,6 +142,7 @@ def conv_transpose2d(call: Call) -> object:
     "nn.ConvTranspose3d(4, 6, 2, stride=2)(volume)",
     "nn.ConvTranspose3d(4, 6, 3, padding=1)(volume)",
     changed="bias",
+    reference="nn.Conv3dTranspose(pad_mode='pad', has_bias=True)",
 )
 def conv_transpose3d(call: Call) -> object:
     """nn.Conv3dTranspose(…, pad_mode='pad', padding, output_padding, dilation, group, has_bias)."""
@@ -191,6 +197,7 @@ row(
     "nn.LayerNorm(4, elementwise_affine=False)(x)",
     changed="eps",
     weights=AFFINE,
+    reference="helper.LayerNorm",
 )
 def layer_norm(call: Call) -> object:
     """nn.LayerNorm((normalized_shape,), epsilon=eps)."""

@@ -100,16 +100,39 @@ row("Optimizer.param_groups", "self.param_groups", untested="the same in MindSpo
 
 
 # Saving and loading
-def _checkpoint_name(call: Call, name: str) -> str:
+class _Suffix(cst.CSTTransformer):
+    """`"model.pth"` → `"model.ckpt"` within an expression."""
+
+    def __init__(self) -> None:
+        self.changed = False
+
+    def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
+        text, quote = updated_node.value[:-1], updated_node.value[-1]
+        return updated_node.with_changes(value=self._suffix(text) + quote)
+
+    def leave_FormattedStringText(
+        self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
+    ) -> cst.FormattedStringText:
+        return updated_node.with_changes(value=self._suffix(updated_node.value))
+
+    def _suffix(self, text: str) -> str:
+        for suffix in (".pth.tar", ".pth", ".pt", ".bin", ".tar"):
+            if text.endswith(suffix):
+                self.changed = True
+                return text.removesuffix(suffix) + ".ckpt"
+        return text
+
+
+def _checkpoint_name(call: Call, name: str) -> cst.BaseExpression:
     node = call.arg(name)
-    assert node is not None
-    text = code(node)
-    for suffix in (".pth.tar", ".pth", ".pt", ".bin", ".tar"):
-        for quote in "'\"":
-            if text.endswith(suffix + quote):
-                return text[: -len(suffix) - 1] + ".ckpt" + quote
-    call.note("MindSpore's checkpoints end with .ckpt")
-    return text
+    if node is None:
+        raise call.fail("the file is not given")
+    suffix = _Suffix()
+    result = node.visit(suffix)
+    if not suffix.changed:
+        call.note("MindSpore's checkpoints end with .ckpt")
+    assert isinstance(result, cst.BaseExpression)
+    return result
 
 
 @rule("torch.save(obj, f)", untested=FILES, gives="none")
@@ -121,7 +144,7 @@ def save(call: Call) -> object:
         if call.rewriter.analysis.value(owner).kind in ("module", ""):
             path = _checkpoint_name(call, "f")
             call.arg("obj")
-            return call.expr("ms.save_checkpoint(model, f)", model=owner, f=cst.parse_expression(path))
+            return call.expr("ms.save_checkpoint(model, f)", model=owner, f=path)
     raise call.fail("only the state_dict of a model is saved as a MindSpore checkpoint")
 
 
@@ -129,7 +152,7 @@ def save(call: Call) -> object:
 def load(call: Call) -> object:
     """ms.load_checkpoint(f)."""
     call.arg("map_location"), call.arg("weights_only")
-    return call.expr("ms.load_checkpoint(f)", f=cst.parse_expression(_checkpoint_name(call, "f")))
+    return call.expr("ms.load_checkpoint(f)", f=_checkpoint_name(call, "f"))
 
 
 row("Module.load_state_dict(state_dict, strict=True)", "ms.load_param_into_net(self, state_dict, strict_load=False)", untested=FILES, gives="none", ignored="strict")
