@@ -81,7 +81,11 @@ def convert_package(sources: Mapping[str, str]) -> dict[str, Converted]:
     available = Available()
     for path in parsed:
         modules[path] = analyser(path)
-        available[module_name(path)] = _guarded(modules[path], module_name(path), started)
+        name = module_name(path)
+        available[name] = _guarded(modules[path], name, started)
+        inside = name.partition(".")[2]  # scripts of one folder import each other without its name
+        if inside and inside not in available:
+            available[inside] = available[name]
     result = {}
     for path, text in sources.items():
         if path not in parsed:
@@ -92,6 +96,19 @@ def convert_package(sources: Mapping[str, str]) -> dict[str, Converted]:
         except RecursionError as error:
             raise SourceError(f"{path}: nested too deeply to convert") from error
     return result
+
+
+def layers_by_attribute(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """Attribute name → the PyTorch layer classes that the sources' modules assign to it."""
+    found: dict[str, set[str]] = {}
+    for path, text in sources.items():
+        if "torch" not in text:
+            continue
+        for info in Analysis(parse(text, path), module_name(path)).classes.values():
+            for name, value in info.attributes.items():
+                if value.kind == "module" and value.name.startswith("torch.nn."):
+                    found.setdefault(name, set()).add(value.name)
+    return found
 
 
 def _guarded(analyse: Callable[[], Analysis], name: str, started: set[str]) -> Callable[[], Analysis]:

@@ -339,7 +339,7 @@ row("torch.imag", "mint.imag", forward("torch.imag(torch.complex(x, y))"))
 def where(call: Call) -> object:
     """mint.where(condition, input, other)."""
     if call.arg("input") is None:
-        return call.expr("ops.nonzero(condition, as_tuple=True)")
+        return call.expr("mint.nonzero(condition).unbind(1)")
     return call.apply("mint.where(condition, input, other)")
 
 
