@@ -22,7 +22,7 @@ TELLS = {
     "module": {"parameters", "named_parameters", "load_state_dict", "named_modules", "modules", "named_children"},
     "optimizer": {"param_groups"},
     "tensor": {
-        *("backward detach unsqueeze permute contiguous masked_fill is_cuda requires_grad_ softmax log_softmax".split()),
+        *("backward unsqueeze permute contiguous masked_fill is_cuda requires_grad_ softmax log_softmax".split()),
         *("sigmoid tanh relu unsqueeze_ expand_as size() dim()".split()),
     },
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from tf2ms.errors import SourceError
+from tf2ms.errors import SourceError, Tf2msError
 from tf2ms.torch.analysis import Analysis, dotted, is_library
 from tf2ms.torch.report import FileReport, Item
 from tf2ms.torch.rewrite import FROM, IMPORTS, Rewriter
@@ -95,6 +95,12 @@ def convert_package(sources: Mapping[str, str]) -> dict[str, Converted]:
             result[path] = _convert(modules[path](), wrappers[path], text, path)
         except RecursionError as error:
             raise SourceError(f"{path}: nested too deeply to convert") from error
+        except Tf2msError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a message, not a traceback, whatever the file holds
+            raise SourceError(
+                f"{path}: cannot be converted: {type(error).__name__}: {error}; this is a mistake of tf2ms, please report it"
+            ) from error
     return result
 
 

@@ -311,7 +311,9 @@ class Rewriter(cst.CSTTransformer):
         if kind is None:
             return updated
         row = table.find(f"{kind}.{name}")
-        if row is None or row.parameters is not None or not isinstance(row.to, str):
+        if row is not None and kind == "Tensor" and row.parameters is not None and row.to != f"self.{name}":
+            self.attention(original, row.name, "only its calls have a MindSpore form")
+        if row is None or row.parameters is not None or not isinstance(row.to, str) or row.to == f"self.{name}":
             return updated
         return self._reference_to(row, original, updated.value)
 
@@ -380,7 +382,7 @@ class Rewriter(cst.CSTTransformer):
             layer = table.find(func.name)
             row = table.call_of(layer) if layer is not None else None
             return self.convert(row, original_node, updated_node, updated_node.func, True) if row else updated_node
-        if func.kind == "bound" or (not func and isinstance(original_node.func, cst.Attribute)):
+        if isinstance(original_node.func, cst.Attribute) and (func.kind == "bound" or not func):
             return self.method_call(func, original_node, updated_node)
         return updated_node
 
@@ -563,6 +565,12 @@ class Rewriter(cst.CSTTransformer):
                 self.marks[-1].extend(marks)
             self.results[original_node] = result
         return result
+
+    def leave_ExceptHandler(
+        self, original_node: cst.ExceptHandler, updated_node: cst.ExceptHandler
+    ) -> cst.ExceptHandler:
+        """libcst forgets this space."""
+        return updated_node.with_changes(whitespace_before_colon=original_node.whitespace_before_colon)
 
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
         for base in node.bases:

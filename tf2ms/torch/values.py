@@ -38,7 +38,7 @@ def join(a: Value, b: Value) -> Value:
         return a if a else b
     if a.kind == "none" or not a:
         return b
-    if a.kind == b.kind:
+    if a.kind == b.kind and a.kind not in ("class", "function", "method", "bound", "symbol", "builtin"):
         return a if a.name == b.name else Value(a.kind)
     return UNKNOWN
 
