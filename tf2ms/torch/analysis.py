@@ -198,8 +198,14 @@ class Analysis:
         self.scopes: dict[cst.CSTNode, Scope] = {}
         self.functions: list[FunctionInfo] = []
         self.depth = 0
+        self.star: cst.ImportFrom | None = None  # a star import from PyTorch
+        self.all_names: set[str] = set()  # every name that is bound somewhere, other than to PyTorch by an import
+        self.nested_imports = False  # PyTorch is imported inside a block too
         self.top = Scope(bound=frozenset(bound_names(module.body)))
         self.uses_torch = False
+        self.top_imports = {
+            small for line in module.body if isinstance(line, cst.SimpleStatementLine) for small in line.body
+        }
         self.block(module.body, self.top)
         for info in self.functions:
             if not info.done:
@@ -299,6 +305,9 @@ class Analysis:
             full = dotted(alias.name)
             if is_library(full):
                 self.uses_torch = True
+                self.nested_imports |= scope is not self.top or node not in self.top_imports
+            else:
+                self.all_names.add(dotted(alias.asname.name) if alias.asname else full.partition(".")[0])
             if alias.asname is not None:
                 scope.names[dotted(alias.asname.name)] = self.imported(full)
             else:
@@ -309,6 +318,9 @@ class Analysis:
         source = self.source_of(node)
         if is_library(source):
             self.uses_torch = True
+            self.nested_imports |= node not in self.top_imports
+            if isinstance(node.names, cst.ImportStar):
+                self.star = self.star or node
         if isinstance(node.names, cst.ImportStar):
             other = self.modules.get(source)
             if other is not None and (analysis := other()) is not self:
@@ -317,6 +329,8 @@ class Analysis:
         for alias in node.names:
             name = dotted(alias.name)
             local = dotted(alias.asname.name) if alias.asname is not None else name
+            if not is_library(source):
+                self.all_names.add(local)
             scope.names[local] = self.imported(f"{source}.{name}" if source else name)
 
     def source_of(self, node: cst.ImportFrom) -> str:
@@ -343,6 +357,7 @@ class Analysis:
             self.eval(node.returns.annotation, scope)
         info = FunctionInfo(node, scope, owner)
         self.functions.append(info)
+        self.all_names.add(node.name.value)
         if owner is not None:
             owner.methods[node.name.value] = info
         else:
@@ -364,6 +379,7 @@ class Analysis:
             self.eval(argument.value, scope)
         info = ClassInfo(node.name.value, node, scope, bases, _class_kind(bases))
         self.classes[node] = info
+        self.all_names.add(node.name.value)
         scope.names[node.name.value] = Value("class", node.name.value, of=info)
         inner = Scope(outer=scope, is_class=True, bound=frozenset(bound_names(node.body.body)))
         for statement in node.body.body:
@@ -390,6 +406,7 @@ class Analysis:
         names = {p.name.value for p in _parameters(node.params)}
         scope = Scope(outer=info.scope, bound=frozenset(bound_names(body) | names), function=info)
         self.scopes[node] = scope
+        self.all_names |= names
         for position, param in enumerate(_parameters(node.params)):
             scope.names[param.name.value] = self.parameter(info, param, position, (arguments or {}), scope)
         if isinstance(node, cst.Lambda):
@@ -810,6 +827,7 @@ class Analysis:
         if value.of is IMPORTED:
             value = Value("symbol", value.name)
         if isinstance(target, cst.Name):
+            self.all_names.add(target.value)
             scope.names[target.value] = value
             self.values[target] = value
         elif isinstance(target, cst.Attribute):

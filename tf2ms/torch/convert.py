@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -143,7 +144,7 @@ def _convert(analysis: Analysis, wrapper: MetadataWrapper, text: str, path: str)
     if not analysis.uses_torch and not _knows_torch(analysis):
         return Converted(text, FileReport(path))
     positions = wrapper.resolve(PositionProvider)
-    star = _star_import(analysis.module)
+    star = analysis.star
     if star is not None:
         line = positions[star].start.line
         raise SourceError(
@@ -164,21 +165,6 @@ def _convert(analysis: Analysis, wrapper: MetadataWrapper, text: str, path: str)
 def _knows_torch(analysis: Analysis) -> bool:
     """Whether a file that does not import PyTorch uses what another file of the package made with it."""
     return any(v.kind not in ("", "symbol", "int", "str", "none", "bool", "float") for v in analysis.top.names.values())
-
-
-class _Star(cst.CSTVisitor):
-    def __init__(self) -> None:
-        self.found: cst.ImportFrom | None = None
-
-    def visit_ImportFrom(self, node: cst.ImportFrom) -> None:
-        if isinstance(node.names, cst.ImportStar) and node.module is not None and is_library(dotted(node.module)):
-            self.found = self.found or node
-
-
-def _star_import(module: cst.Module) -> cst.ImportFrom | None:
-    visitor = _Star()
-    module.visit(visitor)
-    return visitor.found
 
 
 class _TorchImports(cst.CSTTransformer):
@@ -261,7 +247,8 @@ def _imports(module: cst.Module, rewriter: Rewriter) -> cst.Module:
             body += made  # type: ignore[arg-type]
             if before:
                 statement = statement.with_changes(leading_lines=())  # type: ignore[assignment]
-        new = statement.visit(transformer)
+        visited = rewriter.analysis.nested_imports or _is_torch_import(statement)
+        new = statement.visit(transformer) if visited else statement
         if isinstance(new, cst.BaseStatement):
             if comments:
                 new = new.with_changes(leading_lines=[*comments, *new.leading_lines])  # type: ignore[attr-defined]
@@ -333,33 +320,13 @@ class _Rename(cst.CSTTransformer):
         return cst.Name(self.renamed[name]) if name in self.renamed else updated_node
 
 
-class _Used(cst.CSTVisitor):
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def visit_Import(self, node: cst.Import) -> bool:
-        return False
-
-    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
-        return False
-
-    def visit_Attribute(self, node: cst.Attribute) -> bool:
-        node.value.visit(self)
-        return False
-
-    def visit_Arg(self, node: cst.Arg) -> bool:
-        node.value.visit(self)
-        return False
-
-    def visit_Name(self, node: cst.Name) -> None:
-        self.names.add(node.value)
-
-
 def _names_used(module: cst.Module) -> set[str]:
     """The names that a file still speaks of."""
-    visitor = _Used()
-    module.visit(visitor)
-    return visitor.names
+    try:
+        tree = ast.parse(module.code)
+    except (SyntaxError, ValueError):
+        return set()
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def _is_import(statement: cst.CSTNode) -> bool:

@@ -167,7 +167,7 @@ class Rewriter(cst.CSTTransformer):
         self.results: dict[cst.CSTNode, object] = {}
         self.class_stack: list[ClassInfo | None] = []
         self.function_stack: list[str] = []
-        self.taken = _taken_names(analysis)
+        self.taken = analysis.all_names
         self.planner = Planner(analysis)
         self.text: str | None = None
         self.standing: set[cst.CSTNode] = set()
@@ -920,51 +920,3 @@ def _commented(node: object, marks: Sequence[str]) -> object:
     assert isinstance(node, cst.CSTNode)
     lines = [cst.EmptyLine(comment=cst.Comment(text)) for text in marks]
     return node.with_changes(leading_lines=[*node.leading_lines, *lines])  # type: ignore[attr-defined]
-
-
-def _taken_names(analysis: Analysis) -> set[str]:
-    """Every name that the file binds, other than to PyTorch by an import."""
-    collector = _AllNames()
-    analysis.module.visit(collector)
-    top = analysis.top.names
-    own = {name for name, value in top.items() if value.kind == "symbol" and value.of is not None and is_library(value.name)}
-    return (collector.names - own) | (own & collector.assigned)
-
-
-class _AllNames(cst.CSTVisitor):
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        self.assigned: set[str] = set()
-
-    def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
-        self._bind(node.target)
-
-    def visit_For(self, node: cst.For) -> None:
-        self._bind(node.target)
-
-    def visit_CompFor(self, node: cst.CompFor) -> None:
-        self._bind(node.target)
-
-    def visit_Param(self, node: cst.Param) -> None:
-        self._bind(node.name)
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        self._bind(node.name)
-
-    def visit_ClassDef(self, node: cst.ClassDef) -> None:
-        self._bind(node.name)
-
-    def visit_AsName(self, node: cst.AsName) -> None:
-        if isinstance(node.name, cst.Name):
-            self.names.add(node.name.value)
-
-    def visit_ImportAlias(self, node: cst.ImportAlias) -> None:
-        self.names.add(dotted(node.name).partition(".")[0])
-
-    def _bind(self, node: cst.CSTNode) -> None:
-        if isinstance(node, cst.Name):
-            self.names.add(node.value)
-            self.assigned.add(node.value)
-        elif isinstance(node, cst.Tuple | cst.List):
-            for item in node.elements:
-                self._bind(item.value)
