@@ -151,13 +151,19 @@ def flat(value: Any) -> list[Any]:
 def numpy_of(value: Any) -> Any:
     """A tensor of either framework as an array."""
     if hasattr(value, "detach") and hasattr(value, "resolve_conj"):
-        return value.detach().resolve_conj().cpu().numpy() if value.dtype.__str__() != "torch.bfloat16" else value.detach().float().numpy()
+        return (
+            value.detach().resolve_conj().cpu().numpy()
+            if value.dtype.__str__() != "torch.bfloat16"
+            else value.detach().float().numpy()
+        )
     if hasattr(value, "asnumpy"):
         return value.asnumpy()
     return np.asarray(value)
 
 
-def torch_result(case: Case, source: Source, module: Any, values: dict[str, np.ndarray], gradient: bool) -> tuple[Any, list, Any]:
+def torch_result(
+    case: Case, source: Source, module: Any, values: dict[str, np.ndarray], gradient: bool
+) -> tuple[Any, list, Any]:
     """Outputs, gradients by argument, and the layer."""
     import torch
 
@@ -241,13 +247,13 @@ def run(case: Case, source: Source, torch_module: Any, ms_module: Any) -> None:
     parameters = []
     names: list[str] = []
     if cell is not None and torch_layer is not None and hasattr(cell, "get_parameters"):
-        by_name = {name: p for name, p in cell.parameters_and_names()}
+        by_name = dict(cell.parameters_and_names())
         placed = {p.source: p for p in places(torch_layer)}
         names = [n for n, _ in torch_layer.named_parameters()]
         parameters = [by_name[placed[n].name] for n in names]
     positions = tuple(range(len(inputs))) if inputs else None
     grad = ms.grad(total, positions, parameters or None)(*inputs)
-    by_input, by_parameter = (grad if parameters and inputs else (grad, ()) if inputs else ((), grad))
+    by_input, by_parameter = grad if parameters and inputs else (grad, ()) if inputs else ((), grad)
     got = [*(by_input if isinstance(by_input, tuple | list) else [by_input]), *by_parameter]
     for position, (want, have) in enumerate(zip(expected_grads, got, strict=True)):
         want = np.zeros_like(numpy_of(have)) if want is None else numpy_of(want)
@@ -294,7 +300,9 @@ def compare(case: Case, expected: list[Any], actual: list[Any]) -> None:
             assert abs(want.std() - have.std()) < 0.02 + 0.05 * want.std(), (want.std(), have.std())
         else:
             kinds = {"b": "bool", "i": "whole", "u": "whole", "f": "float", "c": "complex"}
-            assert kinds.get(want.dtype.kind) == kinds.get(have.dtype.kind), f"{want.dtype} in PyTorch, {have.dtype} in MindSpore"
+            assert kinds.get(want.dtype.kind) == kinds.get(have.dtype.kind), (
+                f"{want.dtype} in PyTorch, {have.dtype} in MindSpore"
+            )
             close(f"output {position}", want, have, case.example.tolerance)
 
 
@@ -313,7 +321,9 @@ def close(what: str, want: np.ndarray, have: np.ndarray, tolerance: float) -> No
         difference = np.nan_to_num(difference, nan=0.0, posinf=np.inf)
     finite = want[np.isfinite(want)]
     scale = max(1.0, float(np.abs(finite).max(initial=0)))
-    assert difference.max(initial=0) <= tolerance * scale, f"{what} differs by {difference.max(initial=0):.3g}, scale {scale:.3g}"
+    assert difference.max(initial=0) <= tolerance * scale, (
+        f"{what} differs by {difference.max(initial=0):.3g}, scale {scale:.3g}"
+    )
 
 
 def cases(rows: list[Row]) -> list[Case]:

@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("mindspore")
 
-import parity  # noqa: E402
+import parity
 
-from tf2ms.torch import convert_source, table  # noqa: E402
+from tf2ms.torch import convert_source, table
 
 CASES = parity.cases([row for row in table.rows() if row.family == "initializers"])
 SHAPES = {"tensor": (96, 64), "kernel": (32, 24, 5, 5)}
@@ -59,7 +59,9 @@ def test_same_as_pytorch(case, built, in_place):
     for name, tensor in tensors.items():
         want, have = tensor.numpy(), parameters[name].asnumpy()
         if case.example.check == "moments":
-            assert have.mean() == pytest.approx(want.mean(), abs=0.05 * max(want.std(), abs(want.mean())) + 1e-6, rel=0.05)
+            assert have.mean() == pytest.approx(
+                want.mean(), abs=0.05 * max(want.std(), abs(want.mean())) + 1e-6, rel=0.05
+            )
             assert have.std() == pytest.approx(want.std(), rel=0.05, abs=1e-9)
             assert np.abs(have).max() == pytest.approx(np.abs(want).max(), rel=0.35)
         else:

@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("mindspore")
 
-import parity  # noqa: E402
+import parity
 
-from tf2ms.torch import convert_source, table  # noqa: E402
+from tf2ms.torch import convert_source, table
 
 CASES = parity.cases([row for row in table.rows() if row.family == "optimizers"])
 STEPS = 6

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("mindspore")
 
-import parity  # noqa: E402
+import parity
 
 SCRIPTS = Path(__file__).parent / "scripts"
 

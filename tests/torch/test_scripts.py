@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("mindspore")
 
-import parity  # noqa: E402
+import parity
 
-from tf2ms.torch import convert_source  # noqa: E402
+from tf2ms.torch import convert_source
 
 SCRIPTS = Path(__file__).parent / "scripts"
 R = np.random.RandomState

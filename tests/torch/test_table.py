@@ -7,9 +7,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("mindspore")
 
-import parity  # noqa: E402
+import parity
 
-from tf2ms.torch import table  # noqa: E402
+from tf2ms.torch import table
 
 CASES = parity.cases([row for row in table.rows() if row.family not in parity.ELSEWHERE])
 

@@ -1,9 +1,11 @@
 """Names and types: what every expression of a file stands for.
 
-A small abstract interpreter. It walks statements in order, follows imports, aliases, helper functions (analysed at their
-first call, with the arguments of that call) and `self.x` of classes, and notes a `Value` for each expression. What it
-cannot tell is unknown, and the rewriter leaves unknown things alone.
+A small abstract interpreter. It walks statements in order, follows imports, aliases, helper functions (analysed at
+their first call, with the arguments of that call) and `self.x` of classes, and notes a `Value` for each expression.
+What it cannot tell is unknown, and the rewriter leaves unknown things alone.
 """
+
+# ruff: noqa: D102 - libcst gives visit_ and leave_ methods their names and meaning
 
 from __future__ import annotations
 
@@ -22,8 +24,20 @@ TELLS = {
     "module": {"parameters", "named_parameters", "load_state_dict", "named_modules", "modules", "named_children"},
     "optimizer": {"param_groups"},
     "tensor": {
-        *("backward unsqueeze permute contiguous masked_fill is_cuda requires_grad_ softmax log_softmax".split()),
-        *("sigmoid tanh relu unsqueeze_ expand_as size() dim()".split()),
+        *(
+            [
+                "backward",
+                "unsqueeze",
+                "permute",
+                "contiguous",
+                "masked_fill",
+                "is_cuda",
+                "requires_grad_",
+                "softmax",
+                "log_softmax",
+            ]
+        ),
+        *(["sigmoid", "tanh", "relu", "unsqueeze_", "expand_as", "size()", "dim()"]),
     },
 }
 PARAMETER_ATTRIBUTES = {"weight", "bias", "in_proj_weight", "in_proj_bias", "running_mean", "running_var"}
@@ -519,7 +533,9 @@ class Analysis:
         if node.value in ("True", "False"):
             return Value("bool")
         found = scope.find(node.value)
-        return found or (Value("builtin", node.value) if node.value in _BUILTINS and not _hidden(node.value, scope) else found)
+        return found or (
+            Value("builtin", node.value) if node.value in _BUILTINS and not _hidden(node.value, scope) else found
+        )
 
     def ev_Integer(self, node: cst.Integer, scope: Scope) -> Value:
         return INT
@@ -552,7 +568,9 @@ class Analysis:
         if TENSOR in (left, right):
             return TENSOR
         if {left.kind, right.kind} <= {"int", "float"}:
-            return Value("float" if "float" in (left.kind, right.kind) or isinstance(node.operator, cst.Divide) else "int")
+            return Value(
+                "float" if "float" in (left.kind, right.kind) or isinstance(node.operator, cst.Divide) else "int"
+            )
         if left.kind == "list":
             return left if left.items else right if right.kind == "list" else left
         if left.kind in ("size", "tuple") and right.kind in ("size", "tuple"):
@@ -692,7 +710,7 @@ class Analysis:
         if func.kind == "function":
             return self.call(func.of, node.args, values, False) if func.of is not None else UNKNOWN
         if func.kind == "method":
-            method, receiver = func.of
+            method, _ = func.of
             return self.call(method, node.args, values, True) or UNKNOWN
         if func.kind == "module":
             if isinstance(func.of, ClassInfo):

@@ -18,7 +18,12 @@ class _Reported(click.ClickException):
 
     def __init__(self, error: Tf2msError):
         super().__init__(str(error))
-        self.exit_code = error.exit_code
+        self.error = error
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """The error's own."""
+        return self.error.exit_code
 
     def show(self, file: object = None) -> None:
         click.echo(f"error: {self.message}", err=True)
@@ -28,7 +33,9 @@ class _Reported(click.ClickException):
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the MindSpore files.")
 @click.option("--weights", type=click.Path(path_type=Path), help="A .pth or .safetensors file, written as .ckpt.")
-@click.option("--verify", "expression", metavar="EXPR", help="Run both and compare: what makes the network, 'Model(10)'.")
+@click.option(
+    "--verify", "expression", metavar="EXPR", help="Run both and compare: what makes the network, 'Model(10)'."
+)
 @click.option("--input", "inputs", multiple=True, metavar="SHAPE", help="2,3,224,224, or 2,35:1000 for whole numbers.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write the report as .html or .json.")
 @click.option("--force", is_flag=True, help="Overwrite files that were edited since they were written.")
@@ -120,7 +127,11 @@ def _verify(
     from tf2ms.torch.verify import verify
 
     head = expression.partition("(")[0].partition(".")[0].strip()
-    where = [n for n, text in sources.items() if re.search(rf"^(class|def)\s+{re.escape(head)}\b|^{re.escape(head)}\s*=", text, re.M)]
+    where = [
+        n
+        for n, text in sources.items()
+        if re.search(rf"^(class|def)\s+{re.escape(head)}\b|^{re.escape(head)}\s*=", text, re.M)
+    ]
     if not where:
         raise SourceError(f"--verify {expression}: no file defines {head}")
     name = where[0]

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 from tf2ms.errors import SourceError, Tf2msError
 from tf2ms.torch.analysis import Analysis, dotted, is_library
-from tf2ms.torch.report import FileReport, Item
+from tf2ms.torch.report import FileReport
 from tf2ms.torch.rewrite import FROM, IMPORTS, Rewriter
 from tf2ms.torch.training import names_of
 
@@ -98,9 +99,9 @@ def convert_package(sources: Mapping[str, str]) -> dict[str, Converted]:
             raise SourceError(f"{path}: nested too deeply to convert") from error
         except Tf2msError:
             raise
-        except Exception as error:  # noqa: BLE001 - a message, not a traceback, whatever the file holds
+        except Exception as error:
             raise SourceError(
-                f"{path}: cannot be converted: {type(error).__name__}: {error}; this is a mistake of tf2ms, please report it"
+                f"{path}: cannot be converted: {type(error).__name__}: {error}; please report it"
             ) from error
     return result
 
@@ -167,15 +168,16 @@ def _knows_torch(analysis: Analysis) -> bool:
     return any(v.kind not in ("", "symbol", "int", "str", "none", "bool", "float") for v in analysis.top.names.values())
 
 
+_ImportT = TypeVar("_ImportT", cst.Import, cst.ImportFrom)
+
+
 class _TorchImports(cst.CSTTransformer):
     """Takes out PyTorch's imports, except names that the file still uses."""
 
     def __init__(self, left: set[str]):
         self.left = left
 
-    def leave_Import(
-        self, original_node: cst.Import, updated_node: cst.Import
-    ) -> cst.Import | cst.RemovalSentinel:
+    def leave_Import(self, original_node: cst.Import, updated_node: cst.Import) -> cst.Import | cst.RemovalSentinel:
         return self._keep(updated_node, [a for a in updated_node.names if self._stays(a, "")])
 
     def leave_ImportFrom(
@@ -195,7 +197,7 @@ class _TorchImports(cst.CSTTransformer):
         local = dotted(alias.asname.name) if alias.asname is not None else full if source else full.partition(".")[0]
         return local in self.left
 
-    def _keep(self, node: cst.Import | cst.ImportFrom, names: Iterable[cst.ImportAlias]) -> object:  # type: ignore[return]
+    def _keep(self, node: _ImportT, names: Iterable[cst.ImportAlias]) -> _ImportT | cst.RemovalSentinel:
         names = list(names)
         if not names:
             return cst.RemoveFromParent()
@@ -243,21 +245,21 @@ def _imports(module: cst.Module, rewriter: Rewriter) -> cst.Module:
         if index == place and lines:
             made = [cst.parse_statement(line + "\n") for line in lines]
             leading = statement.leading_lines if before and hasattr(statement, "leading_lines") else ()
-            made[0] = made[0].with_changes(leading_lines=leading)  # type: ignore[union-attr]
-            body += made  # type: ignore[arg-type]
+            made[0] = made[0].with_changes(leading_lines=leading)
+            body += made
             if before:
-                statement = statement.with_changes(leading_lines=())  # type: ignore[assignment]
+                statement = statement.with_changes(leading_lines=())
         visited = rewriter.analysis.nested_imports or _is_torch_import(statement)
         new = statement.visit(transformer) if visited else statement
         if isinstance(new, cst.BaseStatement):
             if comments:
-                new = new.with_changes(leading_lines=[*comments, *new.leading_lines])  # type: ignore[attr-defined]
+                new = new.with_changes(leading_lines=[*comments, *new.leading_lines])
                 comments = []
             body.append(new)
         elif hasattr(statement, "leading_lines"):
             comments += [line for line in statement.leading_lines if line.comment is not None]
     if place >= len(module.body) and lines:
-        body += [cst.parse_statement(line + "\n") for line in lines]  # type: ignore[misc]
+        body += [cst.parse_statement(line + "\n") for line in lines]
     if helpers:
         first = next((i for i, s in enumerate(body) if isinstance(s, cst.FunctionDef | cst.ClassDef)), len(body))
         after = max((i for i, s in enumerate(body[:first]) if _is_import(s)), default=_after_header(module) - 1)
@@ -265,7 +267,7 @@ def _imports(module: cst.Module, rewriter: Rewriter) -> cst.Module:
         if after + 1 + len(helpers) < len(body):
             rest = body[after + 1 + len(helpers)]
             if not getattr(rest, "leading_lines", ()):
-                body[after + 1 + len(helpers)] = rest.with_changes(leading_lines=[_BLANK, _BLANK])  # type: ignore[assignment]
+                body[after + 1 + len(helpers)] = rest.with_changes(leading_lines=[_BLANK, _BLANK])
     return module.with_changes(body=body)
 
 
@@ -293,7 +295,7 @@ def _helpers(rewriter: Rewriter) -> list[cst.BaseStatement]:
     for name in (n for n in sources if n in names):
         definition = sources[name].visit(_Rename(rewriter, renamed))
         made.append(definition.with_changes(leading_lines=[_BLANK, _BLANK]))  # type: ignore[union-attr]
-    return made  # type: ignore[return-value]
+    return made
 
 
 class _Rename(cst.CSTTransformer):
@@ -342,8 +344,7 @@ def _is_torch_import(statement: cst.CSTNode) -> bool:
         if isinstance(small, cst.Import) and any(is_library(dotted(a.name)) for a in small.names):
             return True
         if isinstance(small, cst.ImportFrom) and not small.relative and small.module is not None:
-            if is_library(dotted(small.module)):
-                return True
+            return is_library(dotted(small.module))
     return False
 
 

@@ -75,9 +75,14 @@ def write_files(folder: Path, texts: Mapping[str, str], sources: Iterable[Path] 
         target = folder / name
         if target.resolve() in originals:
             raise OutputError(f"{target} is the file that is converted; choose another folder with -o")
-        if target.exists() and not force and _digest(target.read_bytes()) not in (
-            manifest.get(name),
-            _digest(texts[name].encode()),
+        if (
+            target.exists()
+            and not force
+            and _digest(target.read_bytes())
+            not in (
+                manifest.get(name),
+                _digest(texts[name].encode()),
+            )
         ):
             edited.append(name)
     if edited:

@@ -4,7 +4,6 @@ This module is read as text and never imported: what a row names as `helper.X` i
 imports of the converted file.
 """
 
-# ruff: noqa: D107
 # mypy: ignore-errors
 
 import mindspore as ms
@@ -138,7 +137,7 @@ def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=N
     axes = x.ndim - 2
     if size is None:
         factors = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * axes
-        size = tuple(int(n * f) for n, f in zip(x.shape[2:], factors))
+        size = tuple(int(x.shape[i + 2] * factor) for i, factor in enumerate(factors))
     elif isinstance(size, int):
         size = (size,) * axes
     if mode in ("nearest", "area"):
@@ -221,7 +220,9 @@ def kthvalue(x, k, dim=-1, keepdim=False):
     return (values, places) if keepdim else (values.squeeze(dim), places.squeeze(dim))
 
 
-def poisson_nll_loss(input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"):
+def poisson_nll_loss(
+    input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
+):
     """PyTorch's poisson_nll_loss, without the Stirling term."""
     loss = mint.exp(input) - target * input if log_input else input - target * mint.log(input + eps)
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
@@ -230,7 +231,9 @@ def poisson_nll_loss(input, target, log_input=True, full=False, size_average=Non
 def avg_pool1d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """PyTorch's avg_pool1d, as a pool of height 1."""
     stride = kernel_size if stride is None else stride
-    out = ops.avg_pool2d(x.unsqueeze(2), (1, kernel_size), (1, stride), (0, 0, padding, padding), ceil_mode, count_include_pad)
+    out = ops.avg_pool2d(
+        x.unsqueeze(2), (1, kernel_size), (1, stride), (0, 0, padding, padding), ceil_mode, count_include_pad
+    )
     return out.squeeze(2)
 
 
@@ -245,7 +248,11 @@ def conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0
     pair = [(v, v) if isinstance(v, int) else tuple(v) for v in (stride, padding, output_padding, dilation)]
     stride, padding, output_padding, dilation = pair
     size = [
-        (x.shape[i + 2] - 1) * stride[i] - 2 * padding[i] + dilation[i] * (weight.shape[i + 2] - 1) + output_padding[i] + 1
+        (x.shape[i + 2] - 1) * stride[i]
+        - 2 * padding[i]
+        + dilation[i] * (weight.shape[i + 2] - 1)
+        + output_padding[i]
+        + 1
         for i in (0, 1)
     ]
     channels = weight.shape[1] * groups
@@ -266,7 +273,16 @@ class ConvTranspose2d(nn.Cell):
     """PyTorch's ConvTranspose2d, with output_padding."""
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True, dilation=1
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups=1,
+        bias=True,
+        dilation=1,
     ):
         super().__init__()
         size = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
@@ -460,8 +476,7 @@ def random_split(dataset, lengths):
         lengths = [int(len(dataset) * part) for part in lengths]
         lengths[0] += len(dataset) - sum(lengths)
     order = np.random.permutation(len(dataset)).tolist()
-    starts = [sum(lengths[:i]) for i in range(len(lengths))]
-    return [Subset(dataset, order[start : start + length]) for start, length in zip(starts, lengths)]
+    return [Subset(dataset, order[sum(lengths[:i]) : sum(lengths[: i + 1])]) for i in range(len(lengths))]
 
 
 class DataLoader:

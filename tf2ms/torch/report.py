@@ -73,7 +73,8 @@ def to_html(files: Sequence[FileReport]) -> str:
         for item in sorted(set(file.items)):
             remark = html.escape(" ".join(filter(None, (item.reason, item.suggestion))))
             parts.append(
-                f'<tr class="{html.escape(item.kind)}"><td>{item.line}</td><td><code>{html.escape(item.source)}</code></td>'
+                f'<tr class="{html.escape(item.kind)}"><td>{item.line}</td>'
+                f"<td><code>{html.escape(item.source)}</code></td>"
                 f"<td><code>{html.escape(item.target)}</code></td><td>{remark}</td></tr>"
             )
         parts.append("</table>")

@@ -1,5 +1,7 @@
 """The rewriter: applies the table to one file and keeps everything else as it was written."""
 
+# ruff: noqa: D102 - libcst gives visit_ and leave_ methods their names and meaning
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -46,9 +48,19 @@ IMPORTS = {
     "communication": "from mindspore import communication",
 }
 FROM = {  # modules whose names are imported one by one
-    "mindspore.common.initializer": (
-        "Dirac HeNormal HeUniform Normal Orthogonal Sparse TruncatedNormal Uniform XavierNormal XavierUniform initializer"
-    ).split(),
+    "mindspore.common.initializer": [
+        "Dirac",
+        "HeNormal",
+        "HeUniform",
+        "Normal",
+        "Orthogonal",
+        "Sparse",
+        "TruncatedNormal",
+        "Uniform",
+        "XavierNormal",
+        "XavierUniform",
+        "initializer",
+    ],
 }
 IMPORTED_NAMES = {name for names in FROM.values() for name in names}
 DROP = cst.Name("__tf2ms_drop__")
@@ -167,6 +179,7 @@ class Rewriter(cst.CSTTransformer):
         self.results: dict[cst.CSTNode, object] = {}
         self.class_stack: list[ClassInfo | None] = []
         self.function_stack: list[str] = []
+        self.outer_functions: list[list[str]] = []
         self.taken = analysis.all_names
         self.planner = Planner(analysis)
         self.text: str | None = None
@@ -293,9 +306,7 @@ class Rewriter(cst.CSTTransformer):
         value = self.analysis.value(original_node.value)
         return self.attribute(original_node, updated_node, value)
 
-    def attribute(
-        self, original: cst.Attribute, updated: cst.Attribute, value: Value
-    ) -> cst.BaseExpression:
+    def attribute(self, original: cst.Attribute, updated: cst.Attribute, value: Value) -> cst.BaseExpression:
         """An attribute that is not called: a layer's parameter, a tensor's property."""
         name = original.attr.value
         if value.kind == "module" and value.name and not isinstance(value.of, ClassInfo):
@@ -333,7 +344,9 @@ class Rewriter(cst.CSTTransformer):
         right = row.to if row is not None and isinstance(row.to, str) else row.reference if row is not None else ""
         if row is None or not right:
             if row is None or original not in self.plain:
-                self.attention(original, name, "no MindSpore form is known" if row is None else "only its calls have one")
+                self.attention(
+                    original, name, "no MindSpore form is known" if row is None else "only its calls have one"
+                )
             return self.keep(original, updated)
         target = parse(right, tuple(p.name for p in row.parameters or ()))
         if not target.function:
@@ -375,7 +388,9 @@ class Rewriter(cst.CSTTransformer):
             inner = original_node.args[0].value
             if isinstance(inner, cst.Call) and self.analysis.value(inner.func).name.startswith("Module."):
                 wrapped = cst.Call(cst.Name("iter"), [cst.Arg(updated_node.args[0].value)])
-                return updated_node.with_changes(args=[updated_node.args[0].with_changes(value=wrapped), *updated_node.args[1:]])
+                return updated_node.with_changes(
+                    args=[updated_node.args[0].with_changes(value=wrapped), *updated_node.args[1:]]
+                )
         if func.kind == "symbol" and is_library(func.name):
             return self.library_call(func.name, original_node, updated_node)
         if func.kind == "module" and func.name and not isinstance(func.of, ClassInfo):
@@ -464,9 +479,11 @@ class Rewriter(cst.CSTTransformer):
         target = parse(text, (*(("self",) if receiver is not None else ()), *(p.name for p in row.parameters or ())))
         variadic = None
         if bound.variadic:
-            index = call.original.args.index(
-                next(a for a in call.original.args if a.keyword is None)
-            ) + sum(1 for p in (row.parameters or ()) if p.kind == "" and p.name in bound.given and bound.given[p.name].keyword is None)
+            index = call.original.args.index(next(a for a in call.original.args if a.keyword is None)) + sum(
+                1
+                for p in (row.parameters or ())
+                if p.kind == "" and p.name in bound.given and bound.given[p.name].keyword is None
+            )
             known = self.analysis.value(call.original.args[min(index, len(call.original.args) - 1)].value)
             sequence = known.kind in ("tuple", "list", "size", "tensors") or isinstance(
                 bound.variadic[0].value, cst.Tuple | cst.List
@@ -490,7 +507,9 @@ class Rewriter(cst.CSTTransformer):
             if keyword and uses and keyword not in uses and not any(u in call.bound.given for u in uses):
                 renamed.append(f"{uses[0]} is {keyword}")
         if renamed:
-            self.attention(call.original, row.name, "**kwargs is passed on as it is; in MindSpore " + ", ".join(renamed))
+            self.attention(
+                call.original, row.name, "**kwargs is passed on as it is; in MindSpore " + ", ".join(renamed)
+            )
 
     def _renamed(
         self, row: Row, updated: cst.Call, receiver: cst.BaseExpression | None, path: bool
@@ -524,7 +543,7 @@ class Rewriter(cst.CSTTransformer):
         """A row whose right side is a general expression."""
         if not path:
             raise NoForm("it is called through a variable")
-        if bound.star is not None and not bound.variadic or bound.kwargs is not None:
+        if (bound.star is not None and not bound.variadic) or bound.kwargs is not None:
             raise NoForm("it is called with * or **")
         values: dict[str, cst.BaseExpression] = {}
         for parameter in row.parameters or ():
@@ -552,7 +571,7 @@ class Rewriter(cst.CSTTransformer):
         return super().on_visit(node)
 
     def on_leave(self, original_node: cst.CSTNode, updated_node: cst.CSTNode) -> object:  # type: ignore[override]
-        result = super().on_leave(original_node, updated_node)  # type: ignore[arg-type, type-var]
+        result = super().on_leave(original_node, updated_node)
         if isinstance(original_node, cst.SimpleStatementLine | cst.BaseCompoundStatement):
             marks = self.marks.pop()
             self.regions -= original_node in self.region_nodes
@@ -576,9 +595,12 @@ class Rewriter(cst.CSTTransformer):
         for base in node.bases:
             self.plain.add(base.value)
         self.class_stack.append(self.analysis.classes.get(node))
+        self.outer_functions.append(self.function_stack)
+        self.function_stack = []
 
     def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.ClassDef:
         self.class_stack.pop()
+        self.function_stack = self.outer_functions.pop()
         return updated_node
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
@@ -591,10 +613,10 @@ class Rewriter(cst.CSTTransformer):
         self.planner.functions.pop()
         self.planner.loops.pop()
         owner = self.class_stack[-1] if self.class_stack else None
-        if owner is not None and owner.kind == "module" and not self.function_stack:
-            if original_node.name.value == "forward":
-                self.converted(original_node, "def forward", "def construct")
-                return updated_node.with_changes(name=cst.Name("construct"))
+        method = owner is not None and owner.kind == "module" and not self.function_stack
+        if method and original_node.name.value == "forward":
+            self.converted(original_node, "def forward", "def construct")
+            return updated_node.with_changes(name=cst.Name("construct"))
         return updated_node
 
     def visit_Expr(self, node: cst.Expr) -> None:
@@ -679,9 +701,7 @@ class Rewriter(cst.CSTTransformer):
             return updated_node.with_changes(body=kept)
         return updated_node
 
-    def _assignment(
-        self, original: cst.BaseSmallStatement, updated: cst.BaseSmallStatement
-    ) -> cst.BaseSmallStatement:
+    def _assignment(self, original: cst.BaseSmallStatement, updated: cst.BaseSmallStatement) -> cst.BaseSmallStatement:
         """`x.add_(y)` as a statement: `x = x.add(y)`, or `p.set_data(…)` for a parameter."""
         if isinstance(original, cst.Assign) and isinstance(updated, cst.Assign):
             return self._plain_assignment(original, updated)
@@ -702,7 +722,7 @@ class Rewriter(cst.CSTTransformer):
                 value=cst.Call(cst.Attribute(place.value, cst.Name("set_data")), [cst.Arg(updated.value)])
             )
         if isinstance(place, cst.Name | cst.Attribute | cst.Subscript):
-            return cst.Assign([cst.AssignTarget(place)], updated.value)  # type: ignore[arg-type]
+            return cst.Assign([cst.AssignTarget(place)], updated.value)
         return updated
 
     def reads_dataset(self) -> bool:
@@ -821,7 +841,9 @@ class Rewriter(cst.CSTTransformer):
                 self.converted(original_node, name, "ms._no_grad")
             elif "autocast" in name:
                 self.attention(
-                    original_node, name, "MindSpore sets the precision of a cell, not of a block",
+                    original_node,
+                    name,
+                    "MindSpore sets the precision of a cell, not of a block",
                     'ms.amp.auto_mixed_precision(model, "O1") where the model is built',
                 )
             else:
@@ -835,7 +857,7 @@ class Rewriter(cst.CSTTransformer):
         first = body[0]
         comment = updated_node.body.header.comment if isinstance(updated_node.body, cst.IndentedBlock) else None
         lines = [*updated_node.leading_lines, *([cst.EmptyLine(comment=comment)] if comment else [])]
-        body[0] = first.with_changes(leading_lines=[*lines, *first.leading_lines])  # type: ignore[attr-defined, union-attr]
+        body[0] = first.with_changes(leading_lines=[*lines, *first.leading_lines])  # type: ignore[attr-defined]
         return cst.FlattenSentinel(body)  # type: ignore[arg-type]
 
     def _recorded(self) -> bool:
@@ -846,8 +868,17 @@ class Rewriter(cst.CSTTransformer):
 
 _SHARED = ("numpy", "functools.partial")
 _CONTEXTS = frozenset(
-    "torch.no_grad torch.inference_mode torch.enable_grad torch.set_grad_enabled torch.autograd.set_detect_anomaly "
-    "torch.autograd.detect_anomaly torch.amp.autocast torch.cuda.amp.autocast torch.autocast".split()
+    [
+        "torch.no_grad",
+        "torch.inference_mode",
+        "torch.enable_grad",
+        "torch.set_grad_enabled",
+        "torch.autograd.set_detect_anomaly",
+        "torch.autograd.detect_anomaly",
+        "torch.amp.autocast",
+        "torch.cuda.amp.autocast",
+        "torch.autocast",
+    ]
 )
 _EQUAL = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
 
@@ -872,7 +903,7 @@ def settle(body: Sequence[cst.BaseStatement]) -> tuple[list[cst.BaseStatement], 
             lines = statement.leading_lines if blank else [*comments, *statement.leading_lines]  # type: ignore[attr-defined]
             if blank and not statement.leading_lines:  # type: ignore[attr-defined]
                 lines = comments
-            statement = statement.with_changes(leading_lines=lines)  # type: ignore[assignment]
+            statement = statement.with_changes(leading_lines=lines)
             comments = []
         result.append(statement)
     return result, [line for line in comments if line.comment is not None]
@@ -908,15 +939,16 @@ class _Import(cst.CSTTransformer):
         return updated_node
 
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
-        if original_node in self.attributes or original_node.value not in IMPORTS and original_node.value not in IMPORTED_NAMES:
+        if original_node in self.attributes or (
+            original_node.value not in IMPORTS and original_node.value not in IMPORTED_NAMES
+        ):
             return updated_node
         return cst.Name(self.rewriter.use(original_node.value))
 
 
-def _commented(node: object, marks: Sequence[str]) -> object:
+def _commented(node: cst.CSTNode, marks: Sequence[str]) -> cst.CSTNode:
     """A statement with comment lines above it."""
     if not hasattr(node, "leading_lines"):
         return node
-    assert isinstance(node, cst.CSTNode)
     lines = [cst.EmptyLine(comment=cst.Comment(text)) for text in marks]
-    return node.with_changes(leading_lines=[*node.leading_lines, *lines])  # type: ignore[attr-defined]
+    return node.with_changes(leading_lines=[*node.leading_lines, *lines])

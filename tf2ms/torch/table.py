@@ -6,9 +6,10 @@ A row is written as two signatures, PyTorch's and MindSpore's, the second in ter
         "nn.Dense(in_channels=in_features, out_channels=out_features, has_bias=bias)",
         "nn.Linear(4, 3)(rows)")
 
-The right side is a Python expression. A call of a plain name maps argument by argument and keeps the user's formatting;
-a plain name alone (`"mint.matmul"`) takes the arguments as they are; anything else (`"mint.exp(x) - 1"`) is filled in.
-A right side may also be a function that receives the call and returns the expression, for the few rows that need to look.
+The right side is a Python expression. A call of a plain name maps argument by argument and keeps the user's
+formatting; a plain name alone (`"mint.matmul"`) takes the arguments as they are; anything else (`"mint.exp(x) - 1"`)
+is filled in. A right side may also be a function that receives the call and returns the expression, for the few rows
+that need to look.
 What follows are the examples: Python expressions over the fixtures of `tests/torch/parity.py`, run in both frameworks.
 """
 
@@ -30,7 +31,18 @@ PREFIXES = {
     "lr_scheduler": "torch.optim.lr_scheduler",
     "transforms": "torchvision.transforms",
 }
-FAMILIES = ("types", "layers", "functions", "functional", "tensor", "losses", "initializers", "optimizers", "training", "data")
+FAMILIES = (
+    "types",
+    "layers",
+    "functions",
+    "functional",
+    "tensor",
+    "losses",
+    "initializers",
+    "optimizers",
+    "training",
+    "data",
+)
 
 
 @dataclass(frozen=True)
@@ -208,8 +220,6 @@ def load() -> dict[str, Row]:
         _family = family
         import_module(f"tf2ms.torch.rows.{family}")
     return ROWS
-
-
 
 
 @cache

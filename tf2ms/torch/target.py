@@ -13,8 +13,25 @@ from tf2ms.torch.table import Parameter, Row
 
 # Arguments that say where and how a tensor lies, which MindSpore leaves to the context.
 PLACEMENT = frozenset(
-    "inplace device memory_format non_blocking generator pin_memory layout requires_grad antialias foreach fused "
-    "capturable differentiable retain_graph pin_memory_device persistent_workers prefetch_factor".split()
+    [
+        "inplace",
+        "device",
+        "memory_format",
+        "non_blocking",
+        "generator",
+        "pin_memory",
+        "layout",
+        "requires_grad",
+        "antialias",
+        "foreach",
+        "fused",
+        "capturable",
+        "differentiable",
+        "retain_graph",
+        "pin_memory_device",
+        "persistent_workers",
+        "prefetch_factor",
+    ]
 )
 
 
@@ -199,7 +216,9 @@ class _Fill(cst.CSTTransformer):
         self, original_node: cst.UnaryOperation, updated_node: cst.UnaryOperation
     ) -> cst.BaseExpression:
         value = literal(updated_node.expression)
-        return from_literal(not value) if isinstance(updated_node.operator, cst.Not) and value is not ... else updated_node
+        return (
+            from_literal(not value) if isinstance(updated_node.operator, cst.Not) and value is not ... else updated_node
+        )
 
     def leave_Comparison(self, original_node: cst.Comparison, updated_node: cst.Comparison) -> cst.BaseExpression:
         comparison = updated_node.comparisons[0]

@@ -182,7 +182,7 @@ class Planner:
         self.used: dict[cst.CSTNode, set[str]] = {}
 
     def role(self, call: cst.Call) -> tuple[str, cst.BaseExpression | None]:
-        """"backward", "step", "zero", "clip" or "", and the object it is about."""
+        """ "backward", "step", "zero", "clip" or "", and the object it is about."""
         value = self.analysis.value(call.func)
         if value.kind == "symbol":
             return ("clip", call.args[0].value) if value.name in _CLIPS and call.args else ("", None)
@@ -277,7 +277,11 @@ class Planner:
         wanted.reverse()
         for index in range(boundary - 1, -1, -1):
             names = names_of(body[index])
-            if names.writes & needed and self._computes(body[index]) and not isinstance(body[index], cst.For | cst.While):
+            if (
+                names.writes & needed
+                and self._computes(body[index])
+                and not isinstance(body[index], cst.For | cst.While)
+            ):
                 backward.again.insert(0, index)
                 needed = _before(body[index], names, needed)
             elif names.writes & needed and isinstance(body[index], cst.SimpleStatementLine):
@@ -344,7 +348,9 @@ class Planner:
 
     def _name(self, plan: Plan) -> None:
         """Names of functions and gradients, distinct within the function they stand in."""
-        used = self.used.setdefault(self.functions[-1], names_of(self.functions[-1]).reads | names_of(*plan.body).writes)
+        used = self.used.setdefault(
+            self.functions[-1], names_of(self.functions[-1]).reads | names_of(*plan.body).writes
+        )
         several = len(plan.backwards) > 1
         for backward in plan.backwards:
             suffix = code(backward.loss) if several and isinstance(backward.loss, cst.Name) else ""
@@ -404,7 +410,11 @@ class Planner:
         parts = [_part(b, optimizer) for b in sources]
         if len(parts) == 1:
             return [], parts[0]
-        name = f"grads_{optimizer.replace('.', '_')}" if len({o for b in plan.backwards for o in b.optimizers}) > 1 else "grads"
+        name = (
+            f"grads_{optimizer.replace('.', '_')}"
+            if len({o for b in plan.backwards for o in b.optimizers}) > 1
+            else "grads"
+        )
         merged[optimizer] = name
         return [f"{name} = [sum(parts) for parts in zip({', '.join(parts)})]"], name
 
@@ -429,7 +439,9 @@ class Planner:
             return []
         optimizers = sorted({o for b in plan.backwards for o in b.optimizers})
         if len(optimizers) > 1:
-            made = [o for o in optimizers if self._made_from(o) and code(call.args[0].value).startswith(self._made_from(o))]
+            made = [
+                o for o in optimizers if self._made_from(o) and code(call.args[0].value).startswith(self._made_from(o))
+            ]
             optimizers = made[:1] or optimizers[:1]
         lines, grads = self._gradients(plan, optimizers[0], merged)
         if isinstance(statement, cst.SimpleStatementLine) and isinstance(statement.body[0], cst.Assign):
@@ -591,14 +603,19 @@ class _Calls(cst.CSTVisitor):
     def visit_Call(self, node: cst.Call) -> None:
         value = self.analysis.value(node.func)
         arguments = [self.analysis.value(a.value).kind for a in node.args]
-        if value.kind == "module" or (value.kind in ("function", "method", "") and self._may_compute(node, value, arguments)):
+        if value.kind == "module" or (
+            value.kind in ("function", "method", "") and self._may_compute(node, value, arguments)
+        ):
             self.found = True
 
     def _may_compute(self, node: cst.Call, value: Value, arguments: list[str]) -> bool:
         if value.kind == "":
             if not isinstance(node.func, cst.Attribute):
                 return True
-            return table.find(f"Tensor.{node.func.attr.value}") is None and node.func.attr.value not in ("append", "update")
+            return table.find(f"Tensor.{node.func.attr.value}") is None and node.func.attr.value not in (
+                "append",
+                "update",
+            )
         if value.kind == "method":
             return value.of[1].kind == "module" or "module" in arguments
         return "module" in arguments
@@ -612,7 +629,11 @@ class _Optimizers(cst.CSTVisitor):
         self.module = ""
 
     def visit_Assign(self, node: cst.Assign) -> None:
-        if any(code(t.target) == self.name for t in node.targets) and isinstance(node.value, cst.Call) and node.value.args:
+        if (
+            any(code(t.target) == self.name for t in node.targets)
+            and isinstance(node.value, cst.Call)
+            and node.value.args
+        ):
             first = node.value.args[0].value
             if isinstance(first, cst.Call) and isinstance(first.func, cst.Attribute):
                 self.module = code(first.func.value)

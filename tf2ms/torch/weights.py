@@ -44,9 +44,7 @@ def places(module: Any, skip: Callable[[str], bool] = lambda name: False) -> Ite
         if source.endswith("num_batches_tracked") or skip(source):
             continue
         parts = source.split(".")
-        renamed = [
-            _renamed(layers.get(".".join(parts[:depth]), ""), part) for depth, part in enumerate(parts)
-        ]
+        renamed = [_renamed(layers.get(".".join(parts[:depth]), ""), part) for depth, part in enumerate(parts)]
         yield Placed(source, ".".join(renamed), layers.get(".".join(parts[:-1]), ""))
 
 
@@ -71,7 +69,7 @@ def read_state(path: Path) -> dict[str, np.ndarray]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except ImportError as error:
         raise SourceError(f"{path}: reading it needs PyTorch: pip install tf2ms[torch]") from error
-    except Exception as error:  # noqa: BLE001 - whatever a broken or hostile file makes the readers raise
+    except Exception as error:
         raise SourceError(f"{path}: cannot be read as weights: {str(error).splitlines()[0]}") from error
     for key in ("state_dict", "model_state_dict", "model", "net"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
@@ -80,7 +78,10 @@ def read_state(path: Path) -> dict[str, np.ndarray]:
     tensors = {k: v for k, v in state.items() if hasattr(v, "numpy")} if isinstance(state, dict) else {}
     if not tensors:
         raise SourceError(f"{path}: no tensors by name in it")
-    return {k.removeprefix("module."): v.float().numpy() if v.dtype == torch.bfloat16 else v.numpy() for k, v in tensors.items()}
+    return {
+        k.removeprefix("module."): v.float().numpy() if v.dtype == torch.bfloat16 else v.numpy()
+        for k, v in tensors.items()
+    }
 
 
 def guess_places(state: Mapping[str, np.ndarray], layers: Mapping[str, set[str]]) -> tuple[list[Placed], list[str]]:
@@ -116,7 +117,16 @@ def guess_places(state: Mapping[str, np.ndarray], layers: Mapping[str, set[str]]
 
 def _fits(layer: str, leaf: str, value: np.ndarray) -> bool:
     """Whether a tensor may belong to a layer."""
-    ranks = {"Linear": 2, "Embedding": 2, "Conv1d": 3, "Conv2d": 4, "Conv3d": 5, "LayerNorm": 1, "PReLU": 1, "GroupNorm": 1}
+    ranks = {
+        "Linear": 2,
+        "Embedding": 2,
+        "Conv1d": 3,
+        "Conv2d": 4,
+        "Conv3d": 5,
+        "LayerNorm": 1,
+        "PReLU": 1,
+        "GroupNorm": 1,
+    }
     short = layer.removeprefix("torch.nn.")
     return leaf != "weight" or short not in ranks or ranks[short] == value.ndim or short == "LayerNorm"
 

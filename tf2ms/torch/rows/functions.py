@@ -84,7 +84,13 @@ row("torch.exp", "mint.exp", "torch.exp(x)")
 row("torch.exp2", "ops.exp2", "torch.exp2(x)")
 row("torch.expm1", "mint.expm1", "torch.expm1(x)")
 row("torch.eye", "mint.eye", "torch.eye(3)", "torch.eye(3, 4)")
-row("torch.flatten", "mint.flatten", "torch.flatten(x)", "torch.flatten(x, 1)", "torch.flatten(x, start_dim=0, end_dim=1)")
+row(
+    "torch.flatten",
+    "mint.flatten",
+    "torch.flatten(x)",
+    "torch.flatten(x, 1)",
+    "torch.flatten(x, start_dim=0, end_dim=1)",
+)
 row("torch.flip", "mint.flip", "torch.flip(x, [1])", "torch.flip(x, dims=(0, 2))")
 row("torch.fliplr", "ops.fliplr", "torch.fliplr(x)")
 row("torch.flipud", "ops.flipud", "torch.flipud(x)")
@@ -145,7 +151,15 @@ row("torch.masked_fill", "ops.masked_fill", "torch.masked_fill(x, b, 0.5)")
 row("torch.masked_select", "mint.masked_select", "torch.masked_select(x, b)")
 row("torch.matmul", "mint.matmul", "torch.matmul(left, right)", "torch.matmul(rows, v)")
 row("torch.matrix_power", "ops.matrix_power", "torch.matrix_power(square, 3)")
-row("torch.max", "mint.max", "torch.max(x)", "torch.max(x, 1)", "torch.max(x, dim=1, keepdim=True)", "torch.max(x, y)", gives="tensors")
+row(
+    "torch.max",
+    "mint.max",
+    "torch.max(x)",
+    "torch.max(x, 1)",
+    "torch.max(x, dim=1, keepdim=True)",
+    "torch.max(x, y)",
+    gives="tensors",
+)
 row("torch.maximum", "mint.maximum", "torch.maximum(x, y)")
 row("torch.mean", "mint.mean", "torch.mean(x)", "torch.mean(x, dim=1)", "torch.mean(x, (0, 2), keepdim=True)")
 row("torch.meshgrid", "mint.meshgrid", "torch.meshgrid(v, w, indexing='ij')", gives="tensors")
@@ -213,7 +227,14 @@ row("torch.t", "mint.t", "torch.t(rows)")
 row("torch.tan", "mint.tan", "torch.tan(u)")
 row("torch.tanh", "mint.tanh", "torch.tanh(x)")
 row("torch.tile", "mint.tile", "torch.tile(x, (2, 1, 1))")
-row("torch.topk", "ops.topk", "torch.topk(x, 2, dim=-1)", "torch.topk(x, 2, dim=1, largest=False)", "torch.topk(x, k=2)", gives="tensors")
+row(
+    "torch.topk",
+    "ops.topk",
+    "torch.topk(x, 2, dim=-1)",
+    "torch.topk(x, 2, dim=1, largest=False)",
+    "torch.topk(x, k=2)",
+    gives="tensors",
+)
 row("torch.trace", "ops.trace", "torch.trace(square)")
 row("torch.transpose", "mint.transpose", "torch.transpose(x, 0, 1)", "torch.transpose(x, -2, -1)")
 row("torch.trapz", "ops.trapz", "torch.trapz(v, w)")
@@ -263,60 +284,211 @@ row("torch.pixel_shuffle", "mint.nn.functional.pixel_shuffle", "torch.pixel_shuf
 row("torch.pixel_unshuffle", "ops.pixel_unshuffle", "torch.pixel_unshuffle(image, 2)")
 row("torch.channel_shuffle", "ops.channel_shuffle", forward("torch.channel_shuffle(image, 2)"))
 # Composed, or with other argument names, because mint's form has no CPU kernel or differs there.
-both("addbmm(input, batch1, batch2, beta=1, alpha=1)", "beta * input + alpha * mint.matmul(batch1, batch2).sum(0)", "torch.addbmm(left[0, :, :1] * 1.0, left[:, :, :2], right[:, :2, :])")
-both("addmm(input, mat1, mat2, beta=1, alpha=1)", "ops.addmm(input, mat1, mat2, beta=beta, alpha=alpha)", "torch.addmm(rows, rows2, square)", "torch.addmm(rows, rows2, square, beta=0.5, alpha=2)")
-both("addmv(input, mat, vec, beta=1, alpha=1)", "ops.addmv(input, mat, vec, beta=beta, alpha=alpha)", "torch.addmv(rows[:, 0], rows, v)")
-both("baddbmm(input, batch1, batch2, beta=1, alpha=1)", "ops.baddbmm(input, batch1, batch2, beta=beta, alpha=alpha)", "torch.baddbmm(right[:, :3], left, right)")
-both("aminmax(input, dim=None, keepdim=False)", "ops.aminmax(input, axis=dim, keepdims=keepdim)", "torch.aminmax(x, dim=1)", gives="tensors")
-both("argmin(input, dim=None, keepdim=False)", "ops.argmin(input, axis=dim, keepdims=keepdim)", "torch.argmin(x)", "torch.argmin(x, dim=1)")
-both("argsort(input, dim=-1, descending=False)", "ops.argsort(input, axis=dim, descending=descending)", "torch.argsort(x, dim=1)", "torch.argsort(x, descending=True)")
-both("bincount(input, weights=None, minlength=0)", "ops.bincount(input, weights=weights, minlength=minlength).long()", "torch.bincount(classes)", "torch.bincount(classes, minlength=6)", note="with weights the counts are whole numbers in MindSpore's form")
+both(
+    "addbmm(input, batch1, batch2, beta=1, alpha=1)",
+    "beta * input + alpha * mint.matmul(batch1, batch2).sum(0)",
+    "torch.addbmm(left[0, :, :1] * 1.0, left[:, :, :2], right[:, :2, :])",
+)
+both(
+    "addmm(input, mat1, mat2, beta=1, alpha=1)",
+    "ops.addmm(input, mat1, mat2, beta=beta, alpha=alpha)",
+    "torch.addmm(rows, rows2, square)",
+    "torch.addmm(rows, rows2, square, beta=0.5, alpha=2)",
+)
+both(
+    "addmv(input, mat, vec, beta=1, alpha=1)",
+    "ops.addmv(input, mat, vec, beta=beta, alpha=alpha)",
+    "torch.addmv(rows[:, 0], rows, v)",
+)
+both(
+    "baddbmm(input, batch1, batch2, beta=1, alpha=1)",
+    "ops.baddbmm(input, batch1, batch2, beta=beta, alpha=alpha)",
+    "torch.baddbmm(right[:, :3], left, right)",
+)
+both(
+    "aminmax(input, dim=None, keepdim=False)",
+    "ops.aminmax(input, axis=dim, keepdims=keepdim)",
+    "torch.aminmax(x, dim=1)",
+    gives="tensors",
+)
+both(
+    "argmin(input, dim=None, keepdim=False)",
+    "ops.argmin(input, axis=dim, keepdims=keepdim)",
+    "torch.argmin(x)",
+    "torch.argmin(x, dim=1)",
+)
+both(
+    "argsort(input, dim=-1, descending=False)",
+    "ops.argsort(input, axis=dim, descending=descending)",
+    "torch.argsort(x, dim=1)",
+    "torch.argsort(x, descending=True)",
+)
+both(
+    "bincount(input, weights=None, minlength=0)",
+    "ops.bincount(input, weights=weights, minlength=minlength).long()",
+    "torch.bincount(classes)",
+    "torch.bincount(classes, minlength=6)",
+    note="with weights the counts are whole numbers in MindSpore's form",
+)
 both("bitwise_not(input)", "ops.invert(input)", "torch.bitwise_not(i)")
 row("torch.concatenate(tensors, dim=0)", "mint.cat(tensors, dim=dim)", "torch.concatenate((x, y), dim=1)")
 row("torch.linalg.cholesky(A, upper=False)", "ops.cholesky(A, upper=upper)", forward("torch.linalg.cholesky(spd)"))
 row("torch.clone(input)", "input.copy()", "torch.clone(x)")
 row("torch.complex(real, imag)", "ops.Complex()(real, imag)", forward("torch.complex(x, y)"))
 both("corrcoef(input)", "mnp.corrcoef(input)", forward("torch.corrcoef(rows)"))
-both("count_nonzero(input, dim=())", "ops.count_nonzero(input, axis=dim, dtype=ms.int64)", "torch.count_nonzero(i)", "torch.count_nonzero(i, dim=1)")
-row("torch.linalg.cross(input, other, dim=-1)", "mint.cross(input, other, dim=dim)", "torch.linalg.cross(x, y, dim=1)", changed="dim")
+both(
+    "count_nonzero(input, dim=())",
+    "ops.count_nonzero(input, axis=dim, dtype=ms.int64)",
+    "torch.count_nonzero(i)",
+    "torch.count_nonzero(i, dim=1)",
+)
+row(
+    "torch.linalg.cross(input, other, dim=-1)",
+    "mint.cross(input, other, dim=dim)",
+    "torch.linalg.cross(x, y, dim=1)",
+    changed="dim",
+)
 both("cummin(input, dim)", "ops.cummin(input, axis=dim)", forward("torch.cummin(x, dim=1)"), gives="tensors")
-both("cumsum(input, dim, dtype=None)", "ops.cumsum(input, axis=dim, dtype=dtype)", "torch.cumsum(x, dim=1)", "torch.cumsum(x, -1)")
+both(
+    "cumsum(input, dim, dtype=None)",
+    "ops.cumsum(input, axis=dim, dtype=dtype)",
+    "torch.cumsum(x, dim=1)",
+    "torch.cumsum(x, -1)",
+)
 both("logcumsumexp(input, dim)", "ops.logcumsumexp(input, axis=dim)", "torch.logcumsumexp(x, dim=1)")
 row("torch.linalg.det(A)", "ops.det(A)", "torch.linalg.det(square)")
 both("diag(input, diagonal=0)", "mnp.diag(input, k=diagonal)", "torch.diag(v)", "torch.diag(square)")
 both("dot(input, tensor)", "(input * tensor).sum()", "torch.dot(v, w)")
 row("torch.vdot(input, other)", "(input * other).sum()", "torch.vdot(v, w)")
-both("equal(input, other)", "bool((input == other).all())", "torch.equal(x, x)", "torch.equal(x, y)", gives="bool", note="in MindSpore the shapes must broadcast")
-both("fmin(input, other)", "mint.minimum(input, other)", "torch.fmin(x, y)", note="MindSpore's form gives NaN where one side is NaN")
-both("index_fill(input, dim, index, value)", "ops.index_fill(input, dim, index.int(), value)", "torch.index_fill(x, 1, index, 0.5)")
-both("index_select(input, dim, index)", "ops.index_select(input, axis=dim, index=index)", "torch.index_select(x, 1, index)", "torch.index_select(x, dim=1, index=index)")
+both(
+    "equal(input, other)",
+    "bool((input == other).all())",
+    "torch.equal(x, x)",
+    "torch.equal(x, y)",
+    gives="bool",
+    note="in MindSpore the shapes must broadcast",
+)
+both(
+    "fmin(input, other)",
+    "mint.minimum(input, other)",
+    "torch.fmin(x, y)",
+    note="MindSpore's form gives NaN where one side is NaN",
+)
+both(
+    "index_fill(input, dim, index, value)",
+    "ops.index_fill(input, dim, index.int(), value)",
+    "torch.index_fill(x, 1, index, 0.5)",
+)
+both(
+    "index_select(input, dim, index)",
+    "ops.index_select(input, axis=dim, index=index)",
+    "torch.index_select(x, 1, index)",
+    "torch.index_select(x, dim=1, index=index)",
+)
 row("torch.linalg.inv(A)", "ops.inverse(A)", "torch.linalg.inv(spd)")
 row("torch.isin(elements, test_elements)", "mnp.isin(elements, test_elements)", "torch.isin(i, j)")
 row("torch.linalg.slogdet(A)", "ops.slogdet(A)", forward("torch.linalg.slogdet(spd)"), gives="tensors")
-row("torch.logspace(start, end, steps, base=10.0)", "mnp.logspace(start, end, steps, base=base)", "torch.logspace(0, 2, 5)")
+row(
+    "torch.logspace(start, end, steps, base=10.0)",
+    "mnp.logspace(start, end, steps, base=base)",
+    "torch.logspace(0, 2, 5)",
+)
 row("torch.linalg.matrix_power(A, n)", "ops.matrix_power(A, n)", "torch.linalg.matrix_power(square, 3)")
-row("torch.linalg.norm(A, ord=None, dim=None, keepdim=False)", "ops.norm(A, ord=ord, dim=dim, keepdim=keepdim)", "torch.linalg.norm(x)", "torch.linalg.norm(rows, dim=1)")
-row("torch.linalg.vector_norm(x, ord=2, dim=None, keepdim=False)", "ops.norm(x, ord=ord, dim=dim, keepdim=keepdim)", "torch.linalg.vector_norm(x)", "torch.linalg.vector_norm(x, dim=1)")
-row("torch.linalg.matrix_norm(A, ord='fro', dim=(-2, -1), keepdim=False)", "ops.matrix_norm(A, ord=ord, axis=dim, keepdims=keepdim)", "torch.linalg.matrix_norm(rows)")
+row(
+    "torch.linalg.norm(A, ord=None, dim=None, keepdim=False)",
+    "ops.norm(A, ord=ord, dim=dim, keepdim=keepdim)",
+    "torch.linalg.norm(x)",
+    "torch.linalg.norm(rows, dim=1)",
+)
+row(
+    "torch.linalg.vector_norm(x, ord=2, dim=None, keepdim=False)",
+    "ops.norm(x, ord=ord, dim=dim, keepdim=keepdim)",
+    "torch.linalg.vector_norm(x)",
+    "torch.linalg.vector_norm(x, dim=1)",
+)
+row(
+    "torch.linalg.matrix_norm(A, ord='fro', dim=(-2, -1), keepdim=False)",
+    "ops.matrix_norm(A, ord=ord, axis=dim, keepdims=keepdim)",
+    "torch.linalg.matrix_norm(rows)",
+)
 row("torch.polygamma(n, input)", "ops.polygamma(ms.Tensor(n), input)", forward("torch.polygamma(1, p)"))
-both("quantile(input, q, dim=None, keepdim=False)", "helper.quantile(input, q, dim=dim, keepdim=keepdim)", "torch.quantile(x, 0.4)", "torch.quantile(x, 0.4, dim=1)")
-both("repeat_interleave(input, repeats, dim=None)", "ops.repeat_interleave(input, repeats, axis=dim)", "torch.repeat_interleave(x, 2, dim=1)", "torch.repeat_interleave(x, 3)")
-both("roll(input, shifts, dims=None)", "mnp.roll(input, shifts, axis=dims)", "torch.roll(x, 1, 1)", "torch.roll(x, shifts=(1, 2), dims=(0, 1))")
-both("scatter(input, dim, index, src)", "ops.tensor_scatter_elements(input, index, src, axis=dim)", forward("torch.scatter(x, 1, at, y[:, :2])"))
-both("scatter_add(input, dim, index, src)", "ops.tensor_scatter_elements(input, index, src, axis=dim, reduction='add')", "torch.scatter_add(x, 1, at, y[:, :2])")
+both(
+    "quantile(input, q, dim=None, keepdim=False)",
+    "helper.quantile(input, q, dim=dim, keepdim=keepdim)",
+    "torch.quantile(x, 0.4)",
+    "torch.quantile(x, 0.4, dim=1)",
+)
+both(
+    "repeat_interleave(input, repeats, dim=None)",
+    "ops.repeat_interleave(input, repeats, axis=dim)",
+    "torch.repeat_interleave(x, 2, dim=1)",
+    "torch.repeat_interleave(x, 3)",
+)
+both(
+    "roll(input, shifts, dims=None)",
+    "mnp.roll(input, shifts, axis=dims)",
+    "torch.roll(x, 1, 1)",
+    "torch.roll(x, shifts=(1, 2), dims=(0, 1))",
+)
+both(
+    "scatter(input, dim, index, src)",
+    "ops.tensor_scatter_elements(input, index, src, axis=dim)",
+    forward("torch.scatter(x, 1, at, y[:, :2])"),
+)
+both(
+    "scatter_add(input, dim, index, src)",
+    "ops.tensor_scatter_elements(input, index, src, axis=dim, reduction='add')",
+    "torch.scatter_add(x, 1, at, y[:, :2])",
+)
 both("log_softmax(input, dim, dtype=None)", "ops.log_softmax(input, axis=dim)", "torch.log_softmax(x, dim=1)")
 row("torch.special.log_softmax(input, dim)", "ops.log_softmax(input, axis=dim)", "torch.special.log_softmax(x, 1)")
-both("sort(input, dim=-1, descending=False)", "ops.sort(input, axis=dim, descending=descending)", "torch.sort(x)", "torch.sort(x, dim=1, descending=True)", gives="tensors")
-both("tensor_split(input, indices_or_sections, dim=0)", "ops.tensor_split(input, indices_or_sections, axis=dim)", "torch.tensor_split(x, 2, dim=2)", gives="tensors")
-row("torch.stack(tensors, dim=0)", "ops.stack(tensors, axis=dim)", "torch.stack((x, y))", "torch.stack([x, y], dim=1)", "torch.stack([x, y], -1)")
+both(
+    "sort(input, dim=-1, descending=False)",
+    "ops.sort(input, axis=dim, descending=descending)",
+    "torch.sort(x)",
+    "torch.sort(x, dim=1, descending=True)",
+    gives="tensors",
+)
+both(
+    "tensor_split(input, indices_or_sections, dim=0)",
+    "ops.tensor_split(input, indices_or_sections, axis=dim)",
+    "torch.tensor_split(x, 2, dim=2)",
+    gives="tensors",
+)
+row(
+    "torch.stack(tensors, dim=0)",
+    "ops.stack(tensors, axis=dim)",
+    "torch.stack((x, y))",
+    "torch.stack([x, y], dim=1)",
+    "torch.stack([x, y], -1)",
+)
 both("take(input, index)", "input.view(-1)[index]", "torch.take(x, index)")
-row("torch.take_along_dim(input, indices, dim)", "mint.gather(input, dim=dim, index=indices)", "torch.take_along_dim(x, at, dim=1)")
+row(
+    "torch.take_along_dim(input, indices, dim)",
+    "mint.gather(input, dim=dim, index=indices)",
+    "torch.take_along_dim(x, at, dim=1)",
+)
 row("torch.tensordot(a, b, dims=2)", "mnp.tensordot(a, b, axes=dims)", "torch.tensordot(x, y, dims=([1, 2], [1, 2]))")
-row("torch.trapezoid(y, x=None, dx=1.0, dim=-1)", "ops.trapz(y, x, dx=dx, dim=dim)", "torch.trapezoid(v)", "torch.trapezoid(v, w)")
-both("unflatten(input, dim, sizes)", "helper.unflatten(input, dim, sizes)", "torch.unflatten(x, 2, (2, 2))", "torch.unflatten(x, -1, (2, 2))")
+row(
+    "torch.trapezoid(y, x=None, dx=1.0, dim=-1)",
+    "ops.trapz(y, x, dx=dx, dim=dim)",
+    "torch.trapezoid(v)",
+    "torch.trapezoid(v, w)",
+)
+both(
+    "unflatten(input, dim, sizes)",
+    "helper.unflatten(input, dim, sizes)",
+    "torch.unflatten(x, 2, (2, 2))",
+    "torch.unflatten(x, -1, (2, 2))",
+)
 row("torch.special.expit(input)", "mint.sigmoid(input)", "torch.special.expit(x)")
 row("torch.special.gammaln(input)", "ops.lgamma(input)", "torch.special.gammaln(p)")
-row("torch.special.entr(input)", "-input * mint.log(input)", "torch.special.entr(p)", note="MindSpore's form gives NaN at 0")
+row(
+    "torch.special.entr(input)",
+    "-input * mint.log(input)",
+    "torch.special.entr(p)",
+    note="MindSpore's form gives NaN at 0",
+)
 row("torch.scalar_tensor(s, dtype=None)", "ms.Tensor(s, dtype)", "torch.scalar_tensor(2.5)")
 row("torch.chain_matmul(a, b)", "mint.matmul(a, b)", "torch.chain_matmul(rows, square)")
 row("torch.pinverse(input)", "ops.pinv(input)", forward("torch.pinverse(spd)", 1e-4))
@@ -324,18 +496,45 @@ row("torch.linalg.pinv(A)", "ops.pinv(A)", forward("torch.linalg.pinv(spd)", 1e-
 row("torch.linalg.solve(A, B)", "ops.matrix_solve(A, B)", "torch.linalg.solve(spd, square)")
 row("torch.linalg.svdvals(A)", "ops.svd(A, compute_uv=False)", forward("torch.linalg.svdvals(spd)", 1e-4))
 row("torch.full(size, fill_value, dtype=None)", "mnp.full(size, fill_value, dtype=dtype)", "torch.full((2, 3), 1.5)")
-row("torch.zeros(*size, dtype=ms.float32)", "mint.zeros(size, dtype=dtype)", "torch.zeros(2, 3)", "torch.zeros((2, 3))", "torch.zeros(2, dtype=torch.int64)", "torch.zeros(x.size(0), 4)", "torch.zeros(x.size())")
-row("torch.ones(*size, dtype=ms.float32)", "mint.ones(size, dtype=dtype)", "torch.ones(2, 3)", "torch.ones((2, 3))", "torch.ones(4)")
+row(
+    "torch.zeros(*size, dtype=ms.float32)",
+    "mint.zeros(size, dtype=dtype)",
+    "torch.zeros(2, 3)",
+    "torch.zeros((2, 3))",
+    "torch.zeros(2, dtype=torch.int64)",
+    "torch.zeros(x.size(0), 4)",
+    "torch.zeros(x.size())",
+)
+row(
+    "torch.ones(*size, dtype=ms.float32)",
+    "mint.ones(size, dtype=dtype)",
+    "torch.ones(2, 3)",
+    "torch.ones((2, 3))",
+    "torch.ones(4)",
+)
 row("torch.empty(*size, dtype=ms.float32)", "mint.empty(size, dtype=dtype)", "torch.empty(2, 3).shape[0]")
 row("torch.broadcast_tensors(*tensors)", "mnp.broadcast_arrays", "torch.broadcast_tensors(x, v)", gives="tensors")
-row("torch.bucketize(input, boundaries, right=False)", "mint.searchsorted(boundaries, input, right=right)", "torch.bucketize(x, sorted)")
-row("torch.view_as_complex(input)", "ops.Complex()(input[..., 0], input[..., 1])", forward("torch.view_as_complex(torch.stack([x, y], -1))"))
+row(
+    "torch.bucketize(input, boundaries, right=False)",
+    "mint.searchsorted(boundaries, input, right=right)",
+    "torch.bucketize(x, sorted)",
+)
+row(
+    "torch.view_as_complex(input)",
+    "ops.Complex()(input[..., 0], input[..., 1])",
+    forward("torch.view_as_complex(torch.stack([x, y], -1))"),
+)
 row("torch.view_as_real", "ops.view_as_real", forward("torch.view_as_real(torch.complex(x, y))"))
 row("torch.real", "mint.real", forward("torch.real(torch.complex(x, y))"))
 row("torch.imag", "mint.imag", forward("torch.imag(torch.complex(x, y))"))
 
 
-@rule("torch.where(condition, input=None, other=None)", "torch.where(b, x, y)", "torch.where(x > 0, x, 0.0)", "torch.where(b)")
+@rule(
+    "torch.where(condition, input=None, other=None)",
+    "torch.where(b, x, y)",
+    "torch.where(x > 0, x, 0.0)",
+    "torch.where(b)",
+)
 def where(call: Call) -> object:
     """mint.where(condition, input, other)."""
     if call.arg("input") is None:
@@ -348,17 +547,47 @@ def _moments(code: str) -> Example:
 
 
 # Random numbers differ between the frameworks; their distribution does not.
-row("torch.rand(*size, dtype=None)", "ops.rand(size, dtype=dtype)", _moments("torch.rand(64, 64)"), _moments("torch.rand((64, 64))"))
-row("torch.randn(*size, dtype=None)", "ops.randn(size, dtype=dtype)", _moments("torch.randn(64, 64)"), _moments("torch.randn((64, 64))"))
-row("torch.rand_like(input, dtype=None)", "ops.rand_like(input, dtype=dtype)", _moments("torch.rand_like(torch.zeros(64, 64))"))
-row("torch.randn_like(input, dtype=None)", "ops.randn_like(input, dtype=dtype)", _moments("torch.randn_like(torch.zeros(64, 64))"))
+row(
+    "torch.rand(*size, dtype=None)",
+    "ops.rand(size, dtype=dtype)",
+    _moments("torch.rand(64, 64)"),
+    _moments("torch.rand((64, 64))"),
+)
+row(
+    "torch.randn(*size, dtype=None)",
+    "ops.randn(size, dtype=dtype)",
+    _moments("torch.randn(64, 64)"),
+    _moments("torch.randn((64, 64))"),
+)
+row(
+    "torch.rand_like(input, dtype=None)",
+    "ops.rand_like(input, dtype=dtype)",
+    _moments("torch.rand_like(torch.zeros(64, 64))"),
+)
+row(
+    "torch.randn_like(input, dtype=None)",
+    "ops.randn_like(input, dtype=dtype)",
+    _moments("torch.randn_like(torch.zeros(64, 64))"),
+)
 row("torch.normal(mean, std, size)", "ops.normal(size, mean, std)", _moments("torch.normal(0.5, 0.1, (64, 64))"))
 row("torch.randperm(n)", "ops.randperm(n)", forward("torch.sort(torch.randperm(7))[0]"))
-row("torch.bernoulli(input)", "(ops.rand_like(input) < input).to(input.dtype)", _moments("torch.bernoulli(torch.ones(64, 64) * 0.3)"))
-row("torch.multinomial(input, num_samples, replacement=False)", "ops.multinomial(input, num_samples, replacement).long()", Example("torch.multinomial(probabilities, 2)", "shape"))
+row(
+    "torch.bernoulli(input)",
+    "(ops.rand_like(input) < input).to(input.dtype)",
+    _moments("torch.bernoulli(torch.ones(64, 64) * 0.3)"),
+)
+row(
+    "torch.multinomial(input, num_samples, replacement=False)",
+    "ops.multinomial(input, num_samples, replacement).long()",
+    Example("torch.multinomial(probabilities, 2)", "shape"),
+)
 
 
-@rule("torch.randint(low, high=None, size=None, dtype=ms.int64)", _moments("torch.randint(0, 10, (64, 64)).float()"), _moments("torch.randint(10, (64, 64)).float()"))
+@rule(
+    "torch.randint(low, high=None, size=None, dtype=ms.int64)",
+    _moments("torch.randint(0, 10, (64, 64)).float()"),
+    _moments("torch.randint(10, (64, 64)).float()"),
+)
 def randint(call: Call) -> object:
     """ops.randint(low, high, size)."""
     if call.arg("size") is None:
@@ -418,10 +647,12 @@ def einsum(call: Call) -> object:
     if len(summed) > 1 or len(only_a) > 1 or len(only_b) > 1 or not summed:
         # every axis side by side, multiplied and summed
         order = [*shared, *only_a, *only_b, *summed]
+
         def expanded(letters: str, name: str) -> str:
             text = _order(letters, "".join(c for c in order if c in letters), name)
             index = ", ".join(":" if c in letters else "None" for c in order)
             return text if all(c in letters for c in order) else f"{text}[{index}]"
+
         text = f"{expanded(a, 'first')} * {expanded(b, 'second')}"
         if summed:
             text = f"({text}).sum(({', '.join(str(-1 - i) for i in range(len(summed)))},))"

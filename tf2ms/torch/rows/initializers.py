@@ -39,8 +39,20 @@ row(
     _moments("init.trunc_normal_(tensor, 0.0, 1.0)"),
     gives="none",
 )
-row("init.xavier_normal_(tensor, gain=1.0)", _fill("XavierNormal(gain)"), _moments("init.xavier_normal_(tensor)"), _moments("init.xavier_normal_(kernel, gain=2.0)"), gives="none")
-row("init.xavier_uniform_(tensor, gain=1.0)", _fill("XavierUniform(gain)"), _moments("init.xavier_uniform_(tensor)"), _moments("init.xavier_uniform_(kernel, gain=0.5)"), gives="none")
+row(
+    "init.xavier_normal_(tensor, gain=1.0)",
+    _fill("XavierNormal(gain)"),
+    _moments("init.xavier_normal_(tensor)"),
+    _moments("init.xavier_normal_(kernel, gain=2.0)"),
+    gives="none",
+)
+row(
+    "init.xavier_uniform_(tensor, gain=1.0)",
+    _fill("XavierUniform(gain)"),
+    _moments("init.xavier_uniform_(tensor)"),
+    _moments("init.xavier_uniform_(kernel, gain=0.5)"),
+    gives="none",
+)
 for _old in ("xavier_normal", "xavier_uniform"):
     _new = "XavierNormal" if _old == "xavier_normal" else "XavierUniform"
     row(f"init.{_old}(tensor, gain=1.0)", _fill(f"{_new}(gain)"), _moments(f"init.{_old}(tensor)"), gives="none")
@@ -56,12 +68,20 @@ for _name, _cell in (("normal", "HeNormal"), ("uniform", "HeUniform")):
             gives="none",
         )
 row("init.orthogonal_(tensor, gain=1.0)", _fill("Orthogonal(gain)"), _moments("init.orthogonal_(tensor)"), gives="none")
-row("init.sparse_(tensor, sparsity, std=0.01)", _fill("Sparse(sparsity, std)"), _moments("init.sparse_(tensor, 0.1)"), gives="none")
+row(
+    "init.sparse_(tensor, sparsity, std=0.01)",
+    _fill("Sparse(sparsity, std)"),
+    _moments("init.sparse_(tensor, 0.1)"),
+    gives="none",
+)
 
 
 def _uniform(call: Call, low: str, high: str, name: str) -> object:
     a, b = call.literal(low, 0.0), call.literal(high, 1.0)
-    low_text, high_text = (cst.Module(()).code_for_node(n) if n is not None else d for n, d in ((call.arg(low), "0.0"), (call.arg(high), "1.0")))
+    low_text, high_text = (
+        cst.Module(()).code_for_node(n) if n is not None else d
+        for n, d in ((call.arg(low), "0.0"), (call.arg(high), "1.0"))
+    )
     if (isinstance(a, int | float) and isinstance(b, int | float) and a == -b) or low_text == f"-{high_text}":
         return call.expr(f"{name}.set_data(initializer(Uniform({high}), {name}.shape, {name}.dtype))")
     bounds = {low: call.arg(low) or from_literal(0.0), high: call.arg(high) or from_literal(1.0)}
@@ -80,10 +100,24 @@ def uniform(call: Call) -> object:
     return _uniform(call, "a", "b", "tensor")
 
 
-_GAINS = {"linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
+_GAINS = {
+    "linear": 1.0,
+    "conv1d": 1.0,
+    "conv2d": 1.0,
+    "conv3d": 1.0,
+    "sigmoid": 1.0,
+    "tanh": 5 / 3,
+    "relu": math.sqrt(2),
+    "selu": 0.75,
+}
 
 
-@rule("init.calculate_gain(nonlinearity, param=None)", forward("init.calculate_gain('relu')"), forward("init.calculate_gain('leaky_relu', 0.2)"), gives="float")
+@rule(
+    "init.calculate_gain(nonlinearity, param=None)",
+    forward("init.calculate_gain('relu')"),
+    forward("init.calculate_gain('leaky_relu', 0.2)"),
+    gives="float",
+)
 def calculate_gain(call: Call) -> object:
     """The number."""
     name, param = call.literal("nonlinearity"), call.literal("param", 0.01)
@@ -116,5 +150,17 @@ def _in_place(name: str, signature: str, parameter: str, tensor: str, *examples:
 
 _in_place("zero_", "", "'zeros'", "ops.zeros_like(self)", forward("y = x * 1; y.zero_(); y"))
 _in_place("fill_", "value", "value", "ops.full_like(self, value)", forward("y = x * 1; y.fill_(0.5); y"))
-_in_place("normal_", "mean=0.0, std=1.0", "Normal(std, mean)", "ops.randn_like(self) * std + mean", Example("y = torch.zeros(64, 64); y.normal_(0.5, 0.1); y", "moments"))
-_in_place("uniform_", "a=0.0, b=1.0", "Uniform(b)", "ops.rand_like(self) * (b - a) + a", Example("y = torch.zeros(64, 64); y.uniform_(-0.5, 1.0); y", "moments"))
+_in_place(
+    "normal_",
+    "mean=0.0, std=1.0",
+    "Normal(std, mean)",
+    "ops.randn_like(self) * std + mean",
+    Example("y = torch.zeros(64, 64); y.normal_(0.5, 0.1); y", "moments"),
+)
+_in_place(
+    "uniform_",
+    "a=0.0, b=1.0",
+    "Uniform(b)",
+    "ops.rand_like(self) * (b - a) + a",
+    Example("y = torch.zeros(64, 64); y.uniform_(-0.5, 1.0); y", "moments"),
+)

@@ -19,7 +19,9 @@ row("nn.Identity(*args, **kwargs)", "nn.Identity()", "nn.Identity()(x)", ignored
 row("nn.Parameter(data, requires_grad=True)", "ms.Parameter(data, requires_grad=requires_grad)", untested="whole files")
 
 # Convolutions: pad_mode 'pad' is PyTorch's padding; MindSpore's default is 'same'.
-_ARGUMENTS = "in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, padding_mode='zeros'"
+_ARGUMENTS = (
+    "in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, padding_mode='zeros'"
+)
 
 
 def _convolution(call: Call, cell: str, dims: int) -> object:
@@ -169,8 +171,17 @@ row(
     weights={"weight": "embedding_table"},
     note="the row of padding_idx starts at zero in both; its gradient is zero in PyTorch alone",
 )
-row("nn.Flatten(start_dim=1, end_dim=-1)", "nn.Flatten(start_dim=start_dim, end_dim=end_dim)", "nn.Flatten()(image)", "nn.Flatten(2)(image)")
-row("nn.Unflatten(dim, unflattened_size)", "nn.Unflatten(axis=dim, unflattened_size=unflattened_size)", "nn.Unflatten(1, (2, 2))(rows)")
+row(
+    "nn.Flatten(start_dim=1, end_dim=-1)",
+    "nn.Flatten(start_dim=start_dim, end_dim=end_dim)",
+    "nn.Flatten()(image)",
+    "nn.Flatten(2)(image)",
+)
+row(
+    "nn.Unflatten(dim, unflattened_size)",
+    "nn.Unflatten(axis=dim, unflattened_size=unflattened_size)",
+    "nn.Unflatten(1, (2, 2))(rows)",
+)
 
 # Normalisation: MindSpore's momentum is the share of the old value.
 for _dims, _input in (("1d", "rows"), ("2d", "image"), ("3d", "volume")):
@@ -227,25 +238,64 @@ row("nn.RMSNorm(normalized_shape, eps=None)", "helper.RMSNorm(normalized_shape, 
 # Activations
 row("nn.ReLU(inplace=False)", "nn.ReLU()", "nn.ReLU()(x)", forward("nn.ReLU(inplace=True)(x)"))
 row("nn.ReLU6(inplace=False)", "nn.ReLU6()", "nn.ReLU6()(x)")
-row("nn.ELU(alpha=1.0, inplace=False)", "helper.ELU(alpha=alpha)", "nn.ELU()(x)", "nn.ELU(0.5)(x)", note="nn.ELU takes alpha=1.0 only: composed")
+row(
+    "nn.ELU(alpha=1.0, inplace=False)",
+    "helper.ELU(alpha=alpha)",
+    "nn.ELU()(x)",
+    "nn.ELU(0.5)(x)",
+    note="nn.ELU takes alpha=1.0 only: composed",
+)
 row("nn.SELU(inplace=False)", "helper.SELU()", "nn.SELU()(x)", note="the gradient of nn.SeLU is wrong on CPU: composed")
 row("nn.CELU(alpha=1.0, inplace=False)", "nn.CELU(alpha=alpha)", "nn.CELU()(x)", "nn.CELU(0.5)(x)")
-row("nn.GELU(approximate='none')", "nn.GELU(approximate=approximate == 'tanh')", "nn.GELU()(x)", "nn.GELU(approximate='tanh')(x)", changed="approximate")
-row("nn.LeakyReLU(negative_slope=0.01, inplace=False)", "nn.LeakyReLU(alpha=negative_slope)", "nn.LeakyReLU()(x)", forward("nn.LeakyReLU(0.2, inplace=True)(x)"), changed="negative_slope")
-row("nn.PReLU(num_parameters=1, init=0.25)", "nn.PReLU(channel=num_parameters, w=init)", "nn.PReLU()(image)", "nn.PReLU(4)(image)", weights={"weight": "w"})
-row("nn.RReLU(lower=0.125, upper=0.3333333333333333, inplace=False)", "nn.RReLU(lower=lower, upper=upper)", forward("nn.RReLU(0.2, 0.2)(x)"), changed="lower upper")
+row(
+    "nn.GELU(approximate='none')",
+    "nn.GELU(approximate=approximate == 'tanh')",
+    "nn.GELU()(x)",
+    "nn.GELU(approximate='tanh')(x)",
+    changed="approximate",
+)
+row(
+    "nn.LeakyReLU(negative_slope=0.01, inplace=False)",
+    "nn.LeakyReLU(alpha=negative_slope)",
+    "nn.LeakyReLU()(x)",
+    forward("nn.LeakyReLU(0.2, inplace=True)(x)"),
+    changed="negative_slope",
+)
+row(
+    "nn.PReLU(num_parameters=1, init=0.25)",
+    "nn.PReLU(channel=num_parameters, w=init)",
+    "nn.PReLU()(image)",
+    "nn.PReLU(4)(image)",
+    weights={"weight": "w"},
+)
+row(
+    "nn.RReLU(lower=0.125, upper=0.3333333333333333, inplace=False)",
+    "nn.RReLU(lower=lower, upper=upper)",
+    forward("nn.RReLU(0.2, 0.2)(x)"),
+    changed="lower upper",
+)
 row("nn.Sigmoid()", "nn.Sigmoid()", "nn.Sigmoid()(x)")
 row("nn.Tanh()", "nn.Tanh()", Example("nn.Tanh()(x)", tolerance=1e-4))
 row("nn.Softmax(dim=-1)", "nn.Softmax(axis=dim)", "nn.Softmax(dim=1)(x)", "nn.Softmax(-1)(x)")
 row("nn.LogSoftmax(dim=-1)", "nn.LogSoftmax(axis=dim)", "nn.LogSoftmax(dim=1)(x)")
 row("nn.Softmin(dim=-1)", "nn.Softmin(axis=dim)", "nn.Softmin(dim=1)(x)")
 row("nn.Softmax2d()", "nn.Softmax2d()", "nn.Softmax2d()(image)")
-row("nn.Softplus(beta=1, threshold=20)", "helper.Softplus(beta=beta, threshold=threshold)", "nn.Softplus()(x)", "nn.Softplus(beta=2)(x)")
+row(
+    "nn.Softplus(beta=1, threshold=20)",
+    "helper.Softplus(beta=beta, threshold=threshold)",
+    "nn.Softplus()(x)",
+    "nn.Softplus(beta=2)(x)",
+)
 row("nn.Softsign()", "nn.Softsign()", "nn.Softsign()(x)")
 row("nn.Softshrink(lambd=0.5)", "nn.SoftShrink(lambd=lambd)", "nn.Softshrink()(x)", "nn.Softshrink(0.3)(x)")
 row("nn.Hardshrink(lambd=0.5)", "nn.HShrink(lambd=lambd)", "nn.Hardshrink()(x)", "nn.Hardshrink(0.3)(x)")
 row("nn.Tanhshrink()", "nn.Tanhshrink()", "nn.Tanhshrink()(x)")
-row("nn.Hardtanh(min_val=-1.0, max_val=1.0, inplace=False)", "nn.Hardtanh(min_val=min_val, max_val=max_val)", "nn.Hardtanh()(x)", "nn.Hardtanh(-0.5, 0.5)(x)")
+row(
+    "nn.Hardtanh(min_val=-1.0, max_val=1.0, inplace=False)",
+    "nn.Hardtanh(min_val=min_val, max_val=max_val)",
+    "nn.Hardtanh()(x)",
+    "nn.Hardtanh(-0.5, 0.5)(x)",
+)
 row("nn.Hardsigmoid(inplace=False)", "nn.HSigmoid()", "nn.Hardsigmoid()(x)")
 row("nn.Hardswish(inplace=False)", "nn.HSwish()", "nn.Hardswish()(x)", forward("nn.Hardswish(inplace=True)(x)"))
 row("nn.SiLU(inplace=False)", "nn.SiLU()", "nn.SiLU()(x)")
@@ -255,24 +305,28 @@ row("nn.Threshold(threshold, value, inplace=False)", "nn.Threshold(threshold, va
 row("nn.GLU(dim=-1)", "nn.GLU(axis=dim)", "nn.GLU()(x)", "nn.GLU(1)(image)")
 
 # Pools: MindSpore's stride is 1 unless given.
-_POOL = "kernel_size=kernel_size, stride=kernel_size if stride is None else stride, pad_mode='pad' if padding or {more} else ..., padding=padding"
+_POOL = (
+    "kernel_size=kernel_size, stride=kernel_size if stride is None else stride, pad_mode='pad' "
+    "if padding or {more} else ..., padding=padding"
+)
 _POOL_ARGUMENTS = "kernel_size, stride=None, padding=0"
 for _dims, _input in (("1d", "signal"), ("2d", "image"), ("3d", "volume")):
-    _more = "dilation != 1 or ceil_mode" if _dims != "1d" else "dilation != 1 or ceil_mode"
     _ones = "dilation=dilation, return_indices=return_indices, ceil_mode=ceil_mode"
     row(
         f"nn.MaxPool{_dims}({_POOL_ARGUMENTS}, dilation=1, return_indices=False, ceil_mode=False)",
-        f"nn.MaxPool{_dims}({_POOL.format(more=_more)}, {_ones})",
+        f"nn.MaxPool{_dims}({_POOL.format(more='dilation != 1 or ceil_mode')}, {_ones})",
         f"nn.MaxPool{_dims}(2)({_input})",
         f"nn.MaxPool{_dims}(3, 2, padding=1)({_input})",
         f"nn.MaxPool{_dims}(kernel_size=3, stride=1, padding=1)({_input})",
         *([f"nn.MaxPool{_dims}(3, 2, ceil_mode=True)({_input})"] if _dims == "2d" else []),
         changed="stride",
-        note="on Ascend, training runs MaxPoolWithArgmax: outputs may differ from PyTorch's, which does not change training",
+        note="on Ascend, training runs MaxPoolWithArgmax: outputs may differ from PyTorch's, which does "
+        "not change training",
     )
     row(
         f"nn.AvgPool{_dims}({_POOL_ARGUMENTS}, ceil_mode=False, count_include_pad=True)",
-        f"nn.AvgPool{_dims}({_POOL.format(more='ceil_mode')}, ceil_mode=ceil_mode, count_include_pad=count_include_pad)",
+        f"nn.AvgPool{_dims}({_POOL.format(more='ceil_mode')}, ceil_mode=ceil_mode, "
+        f"count_include_pad=count_include_pad)",
         f"nn.AvgPool{_dims}(2)({_input})",
         f"nn.AvgPool{_dims}(3, stride=2, padding=1)({_input})",
         *([f"nn.AvgPool{_dims}(3, 2, 1, count_include_pad=False)({_input})"] if _dims == "2d" else []),
@@ -286,8 +340,16 @@ for _dims, _input in (("1d", "signal"), ("2d", "image"), ("3d", "volume")):
             f"nn.Adaptive{_kind}Pool{_dims}(2)({_input})",
             *([f"nn.Adaptive{_kind}Pool{_dims}((1, 1))({_input})"] if _dims == "2d" else []),
         )
-row("nn.LPPool1d(norm_type, kernel_size, stride=None, ceil_mode=False)", "nn.LPPool1d(norm_type=norm_type, kernel_size=kernel_size, stride=stride, ceil_mode=ceil_mode)", "nn.LPPool1d(2, 2)(signal.abs())")
-row("nn.LPPool2d(norm_type, kernel_size, stride=None, ceil_mode=False)", "nn.LPPool2d(norm_type=norm_type, kernel_size=kernel_size, stride=stride, ceil_mode=ceil_mode)", "nn.LPPool2d(2, 2)(image.abs())")
+row(
+    "nn.LPPool1d(norm_type, kernel_size, stride=None, ceil_mode=False)",
+    "nn.LPPool1d(norm_type=norm_type, kernel_size=kernel_size, stride=stride, ceil_mode=ceil_mode)",
+    "nn.LPPool1d(2, 2)(signal.abs())",
+)
+row(
+    "nn.LPPool2d(norm_type, kernel_size, stride=None, ceil_mode=False)",
+    "nn.LPPool2d(norm_type=norm_type, kernel_size=kernel_size, stride=stride, ceil_mode=ceil_mode)",
+    "nn.LPPool2d(2, 2)(image.abs())",
+)
 
 # Dropout
 row("nn.Dropout(p=0.5, inplace=False)", "nn.Dropout(..., p=p)", "nn.Dropout(0.0)(x)", changed="p")
@@ -308,25 +370,75 @@ row(
     "nn.Upsample(scale_factor=2, mode='bilinear')(image)",
     "nn.Upsample(size=(5, 5), mode='bilinear', align_corners=False)(image)",
 )
-row("nn.UpsamplingNearest2d(size=None, scale_factor=None)", "helper.Upsample(size=size, scale_factor=scale_factor, mode='nearest')", "nn.UpsamplingNearest2d(scale_factor=2)(image)")
-row("nn.UpsamplingBilinear2d(size=None, scale_factor=None)", "helper.Upsample(size=size, scale_factor=scale_factor, mode='bilinear', align_corners=True)", "nn.UpsamplingBilinear2d(scale_factor=2)(image)")
-for _dims, _input, _pad in (("1d", "signal", "(1, 2)"), ("2d", "image", "(1, 2, 2, 1)"), ("3d", "volume", "(1, 2, 2, 1, 1, 1)")):
-    row(f"nn.ConstantPad{_dims}(padding, value)", f"nn.ConstantPad{_dims}(padding, value)", f"nn.ConstantPad{_dims}({_pad}, 0.5)({_input})")
-    row(f"nn.ReflectionPad{_dims}(padding)", f"nn.ReflectionPad{_dims}(padding)", f"nn.ReflectionPad{_dims}(1)({_input})", f"nn.ReflectionPad{_dims}({_pad})({_input})")
-    row(f"nn.ReplicationPad{_dims}(padding)", f"nn.ReplicationPad{_dims}(padding)", f"nn.ReplicationPad{_dims}(1)({_input})")
+row(
+    "nn.UpsamplingNearest2d(size=None, scale_factor=None)",
+    "helper.Upsample(size=size, scale_factor=scale_factor, mode='nearest')",
+    "nn.UpsamplingNearest2d(scale_factor=2)(image)",
+)
+row(
+    "nn.UpsamplingBilinear2d(size=None, scale_factor=None)",
+    "helper.Upsample(size=size, scale_factor=scale_factor, mode='bilinear', align_corners=True)",
+    "nn.UpsamplingBilinear2d(scale_factor=2)(image)",
+)
+for _dims, _input, _pad in (
+    ("1d", "signal", "(1, 2)"),
+    ("2d", "image", "(1, 2, 2, 1)"),
+    ("3d", "volume", "(1, 2, 2, 1, 1, 1)"),
+):
+    row(
+        f"nn.ConstantPad{_dims}(padding, value)",
+        f"nn.ConstantPad{_dims}(padding, value)",
+        f"nn.ConstantPad{_dims}({_pad}, 0.5)({_input})",
+    )
+    row(
+        f"nn.ReflectionPad{_dims}(padding)",
+        f"nn.ReflectionPad{_dims}(padding)",
+        f"nn.ReflectionPad{_dims}(1)({_input})",
+        f"nn.ReflectionPad{_dims}({_pad})({_input})",
+    )
+    row(
+        f"nn.ReplicationPad{_dims}(padding)",
+        f"nn.ReplicationPad{_dims}(padding)",
+        f"nn.ReplicationPad{_dims}(1)({_input})",
+    )
 row("nn.ZeroPad2d(padding)", "nn.ZeroPad2d(padding)", "nn.ZeroPad2d(1)(image)", "nn.ZeroPad2d((1, 0, 2, 1))(image)")
 row("nn.ZeroPad1d(padding)", "nn.ConstantPad1d(padding, 0.0)", "nn.ZeroPad1d(1)(signal)")
 row("nn.ZeroPad3d(padding)", "nn.ConstantPad3d(padding, 0.0)", "nn.ZeroPad3d(1)(volume)")
-row("nn.Unfold(kernel_size, dilation=1, padding=0, stride=1)", "helper.Unfold(kernel_size, dilation=dilation, padding=padding, stride=stride)", "nn.Unfold(3)(image)", "nn.Unfold(3, padding=1, stride=2)(image)")
-row("nn.Fold(output_size, kernel_size, dilation=1, padding=0, stride=1)", "helper.Fold(output_size, kernel_size, dilation=dilation, padding=padding, stride=stride)", "nn.Fold((8, 8), 2, stride=2)(image.reshape(2, 16, 16))")
+row(
+    "nn.Unfold(kernel_size, dilation=1, padding=0, stride=1)",
+    "helper.Unfold(kernel_size, dilation=dilation, padding=padding, stride=stride)",
+    "nn.Unfold(3)(image)",
+    "nn.Unfold(3, padding=1, stride=2)(image)",
+)
+row(
+    "nn.Fold(output_size, kernel_size, dilation=1, padding=0, stride=1)",
+    "helper.Fold(output_size, kernel_size, dilation=dilation, padding=padding, stride=stride)",
+    "nn.Fold((8, 8), 2, stride=2)(image.reshape(2, 16, 16))",
+)
 
 # Distances
-row("nn.CosineSimilarity(dim=1, eps=1e-8)", "helper.CosineSimilarity(dim=dim, eps=eps)", "nn.CosineSimilarity()(rows, rows2)", "nn.CosineSimilarity(dim=-1)(x, y)")
-row("nn.PairwiseDistance(p=2.0, eps=1e-6, keepdim=False)", "helper.PairwiseDistance(p=p, eps=eps, keepdim=keepdim)", "nn.PairwiseDistance()(rows, rows2)", "nn.PairwiseDistance(keepdim=True)(rows, rows2)")
+row(
+    "nn.CosineSimilarity(dim=1, eps=1e-8)",
+    "helper.CosineSimilarity(dim=dim, eps=eps)",
+    "nn.CosineSimilarity()(rows, rows2)",
+    "nn.CosineSimilarity(dim=-1)(x, y)",
+)
+row(
+    "nn.PairwiseDistance(p=2.0, eps=1e-6, keepdim=False)",
+    "helper.PairwiseDistance(p=p, eps=eps, keepdim=keepdim)",
+    "nn.PairwiseDistance()(rows, rows2)",
+    "nn.PairwiseDistance(keepdim=True)(rows, rows2)",
+)
 
 # Recurrent layers and attention
-_RECURRENT = "input_size, hidden_size, num_layers=1, {extra}bias=True, batch_first=False, dropout=0.0, bidirectional=False"
-_CELL = "input_size=input_size, hidden_size=hidden_size, num_layers=num_layers, {extra}has_bias=bias, batch_first=batch_first, dropout=dropout, bidirectional=bidirectional"
+_RECURRENT = (
+    "input_size, hidden_size, num_layers=1, {extra}bias=True, batch_first=False, dropout=0.0, bidirectional=False"
+)
+_CELL = (
+    "input_size=input_size, hidden_size=hidden_size, num_layers=num_layers, "
+    "{extra}has_bias=bias, batch_first=batch_first, dropout=dropout, "
+    "bidirectional=bidirectional"
+)
 for _name in ("LSTM", "GRU"):
     row(
         f"nn.{_name}({_RECURRENT.format(extra='')})",
@@ -343,23 +455,80 @@ row(
     "nn.RNN(4, 5, nonlinearity='relu', batch_first=True)(x)",
     gives="module tensors",
 )
-row("nn.LSTMCell(input_size, hidden_size, bias=True)", "nn.LSTMCell(input_size=input_size, hidden_size=hidden_size, has_bias=bias)", "nn.LSTMCell(4, 3)(rows, (torch.zeros(5, 3), torch.zeros(5, 3)))", gives="module tensors", note="the state must be given")
-row("nn.GRUCell(input_size, hidden_size, bias=True)", "nn.GRUCell(input_size=input_size, hidden_size=hidden_size, has_bias=bias)", "nn.GRUCell(4, 3)(rows, torch.zeros(5, 3))", note="the state must be given")
-row("nn.RNNCell(input_size, hidden_size, bias=True, nonlinearity='tanh')", "nn.RNNCell(input_size=input_size, hidden_size=hidden_size, has_bias=bias, nonlinearity=nonlinearity)", "nn.RNNCell(4, 3)(rows, torch.zeros(5, 3))", note="the state must be given")
 row(
-    "nn.MultiheadAttention(embed_dim, num_heads, dropout=0.0, bias=True, add_bias_kv=False, add_zero_attn=False, kdim=None, vdim=None, batch_first=False)",
-    "nn.MultiheadAttention(embed_dim=embed_dim, num_heads=num_heads, dropout=dropout, has_bias=bias, add_bias_kv=add_bias_kv, add_zero_attn=add_zero_attn, kdim=kdim, vdim=vdim, batch_first=batch_first)",
+    "nn.LSTMCell(input_size, hidden_size, bias=True)",
+    "nn.LSTMCell(input_size=input_size, hidden_size=hidden_size, has_bias=bias)",
+    "nn.LSTMCell(4, 3)(rows, (torch.zeros(5, 3), torch.zeros(5, 3)))",
+    gives="module tensors",
+    note="the state must be given",
+)
+row(
+    "nn.GRUCell(input_size, hidden_size, bias=True)",
+    "nn.GRUCell(input_size=input_size, hidden_size=hidden_size, has_bias=bias)",
+    "nn.GRUCell(4, 3)(rows, torch.zeros(5, 3))",
+    note="the state must be given",
+)
+row(
+    "nn.RNNCell(input_size, hidden_size, bias=True, nonlinearity='tanh')",
+    "nn.RNNCell(input_size=input_size, hidden_size=hidden_size, has_bias=bias, nonlinearity=nonlinearity)",
+    "nn.RNNCell(4, 3)(rows, torch.zeros(5, 3))",
+    note="the state must be given",
+)
+row(
+    "nn.MultiheadAttention(embed_dim, num_heads, dropout=0.0, bias=True, add_bias_kv=False, "
+    "add_zero_attn=False, kdim=None, vdim=None, batch_first=False)",
+    "nn.MultiheadAttention(embed_dim=embed_dim, num_heads=num_heads, dropout=dropout, "
+    "has_bias=bias, add_bias_kv=add_bias_kv, add_zero_attn=add_zero_attn, kdim=kdim, "
+    "vdim=vdim, batch_first=batch_first)",
     "nn.MultiheadAttention(4, 2)(sequence, sequence, sequence)",
     "nn.MultiheadAttention(embed_dim=4, num_heads=2, batch_first=True)(x, y, y)",
     gives="module tensors",
 )
 _UNSURE = "its nn.LayerNorm: the gradient corrupts memory on CPU now and then (MindSpore 2.8); forward is compared"
-_LAYER = "d_model, nhead, dim_feedforward=2048, dropout=0.1, activation='relu', layer_norm_eps=1e-5, batch_first=False, norm_first=False"
-_LAYER_CELL = "d_model, nhead, dim_feedforward=dim_feedforward, dropout=dropout, activation=activation, layer_norm_eps=layer_norm_eps, batch_first=batch_first, norm_first=norm_first"
-row(f"nn.TransformerEncoderLayer({_LAYER})", f"nn.TransformerEncoderLayer({_LAYER_CELL})", forward("nn.TransformerEncoderLayer(4, 2, 8, 0.0)(sequence)"), forward("nn.TransformerEncoderLayer(d_model=4, nhead=2, dim_feedforward=8, dropout=0.0, batch_first=True, norm_first=True)(x)"), weights=LINEAR, note=_UNSURE)
-row(f"nn.TransformerDecoderLayer({_LAYER})", f"nn.TransformerDecoderLayer({_LAYER_CELL})", forward("nn.TransformerDecoderLayer(4, 2, 8, 0.0)(sequence, sequence)"), weights=LINEAR, note=_UNSURE)
-row("nn.TransformerEncoder(encoder_layer, num_layers, norm=None, enable_nested_tensor=True)", "nn.TransformerEncoder(encoder_layer, num_layers, norm=norm)", forward("nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, 0.0), 2)(sequence)"), ignored="enable_nested_tensor")
-row("nn.TransformerDecoder(decoder_layer, num_layers, norm=None)", "nn.TransformerDecoder(decoder_layer, num_layers, norm=norm)", forward("nn.TransformerDecoder(nn.TransformerDecoderLayer(4, 2, 8, 0.0), 2)(sequence, sequence)"))
-row("nn.Transformer(d_model=512, nhead=8, num_encoder_layers=6, num_decoder_layers=6, dim_feedforward=2048, dropout=0.1, activation='relu', layer_norm_eps=1e-5, batch_first=False, norm_first=False)",
-    "nn.Transformer(d_model=d_model, nhead=nhead, num_encoder_layers=num_encoder_layers, num_decoder_layers=num_decoder_layers, dim_feedforward=dim_feedforward, dropout=dropout, activation=activation, layer_norm_eps=layer_norm_eps, batch_first=batch_first, norm_first=norm_first)",
-    forward("nn.Transformer(4, 2, 1, 1, 8, 0.0)(sequence, sequence)"))
+_LAYER = (
+    "d_model, nhead, dim_feedforward=2048, dropout=0.1, activation='relu', "
+    "layer_norm_eps=1e-5, batch_first=False, norm_first=False"
+)
+_LAYER_CELL = (
+    "d_model, nhead, dim_feedforward=dim_feedforward, dropout=dropout, activation=activation, "
+    "layer_norm_eps=layer_norm_eps, batch_first=batch_first, norm_first=norm_first"
+)
+row(
+    f"nn.TransformerEncoderLayer({_LAYER})",
+    f"nn.TransformerEncoderLayer({_LAYER_CELL})",
+    forward("nn.TransformerEncoderLayer(4, 2, 8, 0.0)(sequence)"),
+    forward(
+        "nn.TransformerEncoderLayer(d_model=4, nhead=2, dim_feedforward=8, dropout=0.0, "
+        "batch_first=True, norm_first=True)(x)"
+    ),
+    weights=LINEAR,
+    note=_UNSURE,
+)
+row(
+    f"nn.TransformerDecoderLayer({_LAYER})",
+    f"nn.TransformerDecoderLayer({_LAYER_CELL})",
+    forward("nn.TransformerDecoderLayer(4, 2, 8, 0.0)(sequence, sequence)"),
+    weights=LINEAR,
+    note=_UNSURE,
+)
+row(
+    "nn.TransformerEncoder(encoder_layer, num_layers, norm=None, enable_nested_tensor=True)",
+    "nn.TransformerEncoder(encoder_layer, num_layers, norm=norm)",
+    forward("nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, 0.0), 2)(sequence)"),
+    ignored="enable_nested_tensor",
+)
+row(
+    "nn.TransformerDecoder(decoder_layer, num_layers, norm=None)",
+    "nn.TransformerDecoder(decoder_layer, num_layers, norm=norm)",
+    forward("nn.TransformerDecoder(nn.TransformerDecoderLayer(4, 2, 8, 0.0), 2)(sequence, sequence)"),
+)
+row(
+    "nn.Transformer(d_model=512, nhead=8, num_encoder_layers=6, num_decoder_layers=6, "
+    "dim_feedforward=2048, dropout=0.1, activation='relu', layer_norm_eps=1e-5, "
+    "batch_first=False, norm_first=False)",
+    "nn.Transformer(d_model=d_model, nhead=nhead, num_encoder_layers=num_encoder_layers, "
+    "num_decoder_layers=num_decoder_layers, dim_feedforward=dim_feedforward, dropout=dropout, "
+    "activation=activation, layer_norm_eps=layer_norm_eps, batch_first=batch_first, "
+    "norm_first=norm_first)",
+    forward("nn.Transformer(4, 2, 1, 1, 8, 0.0)(sequence, sequence)"),
+)

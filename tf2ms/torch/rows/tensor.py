@@ -110,7 +110,13 @@ row("Tensor.logit", "self.logit", "unit.logit()")
 row("Tensor.logsumexp", "self.logsumexp", "x.logsumexp(dim=1)", "x.logsumexp(1, keepdim=True)")
 row("Tensor.long", "self.long", "x.long()")
 row("Tensor.lt", "self.lt", "x.lt(y)")
-row("Tensor.masked_fill", "self.masked_fill", "x.masked_fill(b, 0.5)", "x.masked_fill(b, float('-inf')).exp()", "x.masked_fill(i == 0, -1e9).exp()")
+row(
+    "Tensor.masked_fill",
+    "self.masked_fill",
+    "x.masked_fill(b, 0.5)",
+    "x.masked_fill(b, float('-inf')).exp()",
+    "x.masked_fill(i == 0, -1e9).exp()",
+)
 row("Tensor.masked_select", "self.masked_select", "x.masked_select(b)")
 row("Tensor.masked_scatter", "self.masked_scatter", "x.masked_scatter(b, y)")
 row("Tensor.matmul", "self.matmul", "left.matmul(right)")
@@ -168,7 +174,15 @@ row("Tensor.square", "self.square", "x.square()")
 row("Tensor.squeeze", "self.squeeze", "x.unsqueeze(1).squeeze()", "x.unsqueeze(1).squeeze(1)")
 row("Tensor.sub", "self.sub", "x.sub(y)", "x.sub(y, alpha=2)")
 row("Tensor.subtract", "self.subtract", "x.subtract(y)")
-row("Tensor.sum", "self.sum", "x.sum()", "x.sum(1)", "x.sum(dim=1)", "x.sum((0, 2), keepdim=True)", "x.sum(dim=-1, keepdim=True)")
+row(
+    "Tensor.sum",
+    "self.sum",
+    "x.sum()",
+    "x.sum(1)",
+    "x.sum(dim=1)",
+    "x.sum((0, 2), keepdim=True)",
+    "x.sum(dim=-1, keepdim=True)",
+)
 row("Tensor.swapaxes", "self.swapaxes", "x.swapaxes(0, 1)")
 row("Tensor.swapdims", "self.swapdims", "x.swapdims(0, 1)")
 row("Tensor.t", "self.t", "rows.t()")
@@ -210,24 +224,98 @@ row("Tensor.conj", "self.conj", "x.conj()")
 row("Tensor.relu()", "mint.nn.functional.relu(self)", "x.relu()")
 row("Tensor.softmax(dim, dtype=None)", "ops.softmax(self, axis=dim, dtype=dtype)", "x.softmax(dim=1)", "x.softmax(-1)")
 row("Tensor.exp2()", "ops.exp2(self)", "x.exp2()")
-row("Tensor.amax(dim=(), keepdim=False)", "mint.amax(self, dim=dim, keepdim=keepdim)", "x.amax(dim=1)", "x.amax((0, 2), keepdim=True)")
-row("Tensor.amin(dim=(), keepdim=False)", "mint.amin(self, dim=dim, keepdim=keepdim)", "x.amin(dim=1)", "x.amin((0, 2), keepdim=True)")
+row(
+    "Tensor.amax(dim=(), keepdim=False)",
+    "mint.amax(self, dim=dim, keepdim=keepdim)",
+    "x.amax(dim=1)",
+    "x.amax((0, 2), keepdim=True)",
+)
+row(
+    "Tensor.amin(dim=(), keepdim=False)",
+    "mint.amin(self, dim=dim, keepdim=keepdim)",
+    "x.amin(dim=1)",
+    "x.amin((0, 2), keepdim=True)",
+)
 row("Tensor.cummax(dim)", "mint.cummax(self, dim=dim)", forward("x.cummax(dim=1)"), gives="tensors")
-row("Tensor.addcdiv(tensor1, tensor2, value=1)", "ops.addcdiv(self, tensor1, tensor2, value=value)", "x.addcdiv(y, p, value=0.5)")
+row(
+    "Tensor.addcdiv(tensor1, tensor2, value=1)",
+    "ops.addcdiv(self, tensor1, tensor2, value=value)",
+    "x.addcdiv(y, p, value=0.5)",
+)
 row("Tensor.clone", "self.copy", "x.clone()", ignored="memory_format")
 row("Tensor.mv(vec)", "ops.mv(self, vec)", "rows.mv(v)")
 row("Tensor.dist(other, p=2)", "ops.norm((self - other).reshape(-1), ord=p)", "x.dist(y)", changed="p")
 row("Tensor.flip(*dims)", "mint.flip(self, dims)", "x.flip([1])", "x.flip(0, 2)", "x.flip(-1)")
-row("Tensor.repeat(*repeats)", "self.tile(repeats)", "x.repeat(2, 1, 1)", "v.repeat(3)", "v.repeat(2, 1)", "v.repeat((2, 1))")
-row("Tensor.new_zeros(*size, dtype=None)", "mint.zeros(size, dtype=self.dtype if dtype is None else dtype)", "x.new_zeros(2, 3)", "x.new_zeros((2, 3))", changed="dtype")
-row("Tensor.new_ones(*size, dtype=None)", "mint.ones(size, dtype=self.dtype if dtype is None else dtype)", "x.new_ones(2, 3)", "i.new_ones((2, 3))", changed="dtype")
-row("Tensor.new_empty(*size, dtype=None)", "mint.empty(size, dtype=self.dtype if dtype is None else dtype)", "x.new_empty(2, 3).shape[0]", changed="dtype")
-row("Tensor.new_full(size, fill_value, dtype=None)", "mnp.full(size, fill_value, dtype=self.dtype if dtype is None else dtype)", "x.new_full((2, 3), 1.5)", "i.new_full((2, 3), 2)", changed="dtype")
-row("Tensor.new_tensor(data, dtype=None)", "ms.Tensor(data, dtype=self.dtype if dtype is None else dtype)", "x.new_tensor([1.0, 2.0])", changed="dtype")
-row("Tensor.view(*shape)", "self.view", "x.view(2, 12)", "x.view(-1, 4)", "x.view((6, 4))", "x.view(x.size(0), -1)", "x.view(x.size()[0], 3, -1)")
-both("unique(input, sorted=True, return_inverse=False)", "helper.unique(input, return_inverse=return_inverse)", "torch.unique(i)", "torch.unique(i, return_inverse=True)", ignored="sorted")
-both("median(input, dim=None, keepdim=False)", "helper.median(input, dim=dim, keepdim=keepdim)", "torch.median(x)", "torch.median(x, dim=1)", gives="tensors")
-both("kthvalue(input, k, dim=-1, keepdim=False)", "helper.kthvalue(input, k, dim=dim, keepdim=keepdim)", "torch.kthvalue(x, 2, dim=1)", gives="tensors")
+row(
+    "Tensor.repeat(*repeats)",
+    "self.tile(repeats)",
+    "x.repeat(2, 1, 1)",
+    "v.repeat(3)",
+    "v.repeat(2, 1)",
+    "v.repeat((2, 1))",
+)
+row(
+    "Tensor.new_zeros(*size, dtype=None)",
+    "mint.zeros(size, dtype=self.dtype if dtype is None else dtype)",
+    "x.new_zeros(2, 3)",
+    "x.new_zeros((2, 3))",
+    changed="dtype",
+)
+row(
+    "Tensor.new_ones(*size, dtype=None)",
+    "mint.ones(size, dtype=self.dtype if dtype is None else dtype)",
+    "x.new_ones(2, 3)",
+    "i.new_ones((2, 3))",
+    changed="dtype",
+)
+row(
+    "Tensor.new_empty(*size, dtype=None)",
+    "mint.empty(size, dtype=self.dtype if dtype is None else dtype)",
+    "x.new_empty(2, 3).shape[0]",
+    changed="dtype",
+)
+row(
+    "Tensor.new_full(size, fill_value, dtype=None)",
+    "mnp.full(size, fill_value, dtype=self.dtype if dtype is None else dtype)",
+    "x.new_full((2, 3), 1.5)",
+    "i.new_full((2, 3), 2)",
+    changed="dtype",
+)
+row(
+    "Tensor.new_tensor(data, dtype=None)",
+    "ms.Tensor(data, dtype=self.dtype if dtype is None else dtype)",
+    "x.new_tensor([1.0, 2.0])",
+    changed="dtype",
+)
+row(
+    "Tensor.view(*shape)",
+    "self.view",
+    "x.view(2, 12)",
+    "x.view(-1, 4)",
+    "x.view((6, 4))",
+    "x.view(x.size(0), -1)",
+    "x.view(x.size()[0], 3, -1)",
+)
+both(
+    "unique(input, sorted=True, return_inverse=False)",
+    "helper.unique(input, return_inverse=return_inverse)",
+    "torch.unique(i)",
+    "torch.unique(i, return_inverse=True)",
+    ignored="sorted",
+)
+both(
+    "median(input, dim=None, keepdim=False)",
+    "helper.median(input, dim=dim, keepdim=keepdim)",
+    "torch.median(x)",
+    "torch.median(x, dim=1)",
+    gives="tensors",
+)
+both(
+    "kthvalue(input, k, dim=-1, keepdim=False)",
+    "helper.kthvalue(input, k, dim=dim, keepdim=keepdim)",
+    "torch.kthvalue(x, 2, dim=1)",
+    gives="tensors",
+)
 for _name in ("std", "var"):
     both(
         f"{_name}(input, dim=None, unbiased=True, keepdim=False, correction=1)",
@@ -249,7 +337,15 @@ for _name in ("std", "var"):
     )
 
 
-@rule("torch.norm(input, p='fro', dim=None, keepdim=False)", "torch.norm(x)", "torch.norm(x, dim=1)", "torch.norm(x, p=1, dim=-1, keepdim=True)", "torch.norm(x, 2, 1)", "torch.norm(x, 2)", "torch.norm(x, p=1)")
+@rule(
+    "torch.norm(input, p='fro', dim=None, keepdim=False)",
+    "torch.norm(x)",
+    "torch.norm(x, dim=1)",
+    "torch.norm(x, p=1, dim=-1, keepdim=True)",
+    "torch.norm(x, 2, 1)",
+    "torch.norm(x, 2)",
+    "torch.norm(x, p=1)",
+)
 def norm(call: Call) -> object:
     """ops.norm(input, ord=p, dim=dim, keepdim=keepdim)."""
     p = call.literal("p", "fro")
@@ -261,7 +357,14 @@ def norm(call: Call) -> object:
     return call.apply("ops.norm(input, ord=p, dim=dim, keepdim=keepdim)")
 
 
-@rule("Tensor.norm(p='fro', dim=None, keepdim=False)", "x.norm()", "x.norm(dim=1)", "x.norm(2, 1)", "x.norm(p=2, dim=-1, keepdim=True)", "x.norm(2)")
+@rule(
+    "Tensor.norm(p='fro', dim=None, keepdim=False)",
+    "x.norm()",
+    "x.norm(dim=1)",
+    "x.norm(2, 1)",
+    "x.norm(p=2, dim=-1, keepdim=True)",
+    "x.norm(2)",
+)
 def tensor_norm(call: Call) -> object:
     """ops.norm(self, ord=p, dim=dim, keepdim=keepdim)."""
     p = call.literal("p", "fro")
@@ -290,7 +393,14 @@ def _is_place(call: Call, name: str) -> bool:
     return any(word in text for word in ("device", "gpu", "cuda", "rank", "cpu"))
 
 
-@rule("Tensor.to(other, dtype=None, non_blocking=False, copy=False, device=None)", "x.to(torch.float64)", "x.to('cpu')", "i.to(x)", "x.to(dtype=torch.int32)", "x.to('cpu', torch.float64)")
+@rule(
+    "Tensor.to(other, dtype=None, non_blocking=False, copy=False, device=None)",
+    "x.to(torch.float64)",
+    "x.to('cpu')",
+    "i.to(x)",
+    "x.to(dtype=torch.int32)",
+    "x.to('cpu', torch.float64)",
+)
 def to(call: Call) -> object:
     """self, or self.to(dtype): MindSpore places tensors itself."""
     if call.arg("dtype") is not None:
@@ -313,7 +423,9 @@ def type_(call: Call) -> object:
 
 
 for _name in ("cuda", "cpu", "detach_", "pin_memory", "requires_grad_", "share_memory_", "retain_grad"):
-    _code = {"cuda": "", "pin_memory": "", "share_memory_": "", "requires_grad_": "", "retain_grad": ""}.get(_name, f"x.{_name}()")
+    _code = {"cuda": "", "pin_memory": "", "share_memory_": "", "requires_grad_": "", "retain_grad": ""}.get(
+        _name, f"x.{_name}()"
+    )
     row(
         f"Tensor.{_name}(*args, **kwargs)",
         lambda call: DROP if call.receiver is None else call.receiver,

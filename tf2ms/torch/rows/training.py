@@ -35,7 +35,12 @@ row("Module.children()", "self.cells()", untested=FILES, gives="")
 row("Module.named_children()", "self.name_cells().items()", untested=FILES, gives="")
 row("Module.state_dict()", "self.parameters_dict()", untested=FILES, gives="")
 row("Module.forward", "self.construct", untested=FILES)
-row("Module.zero_grad(set_to_none=True)", lambda call: DROP, untested="gradients are values, nothing is kept", gives="none")
+row(
+    "Module.zero_grad(set_to_none=True)",
+    lambda call: DROP,
+    untested="gradients are values, nothing is kept",
+    gives="none",
+)
 row("Module.apply(fn)", "self.apply(fn)", untested=FILES, gives="module")
 row("Module.add_module(name, module)", "self.insert_child_to_cell(name, module)", untested=FILES, gives="none")
 row("Module.register_module(name, module)", "self.insert_child_to_cell(name, module)", untested=FILES, gives="none")
@@ -48,6 +53,7 @@ def _attribute(call: Call, value: str) -> object:
     if not isinstance(name, str) or not name.isidentifier():
         raise call.fail("the name is not literal")
     tensor = call.arg("tensor") or call.arg("param")
+    assert call.receiver is not None
     if tensor is None or code(tensor) == "None":
         return call.statements(f"{code(call.receiver)}.{name} = None")
     return call.statements(f"{code(call.receiver)}.{name} = {value.format(code(tensor))}")
@@ -78,7 +84,12 @@ row("Module.half()", "self.to_float(ms.float16)", untested="half precision is no
 row("Module.float()", "self.to_float(ms.float32)", untested="the precision of a whole network", gives="module")
 
 # Optimizers and schedulers
-row("Optimizer.zero_grad(set_to_none=True)", lambda call: DROP, untested="gradients are values, nothing is kept", gives="none")
+row(
+    "Optimizer.zero_grad(set_to_none=True)",
+    lambda call: DROP,
+    untested="gradients are values, nothing is kept",
+    gives="none",
+)
 
 
 @rule("Optimizer.step(closure=None)", untested=FILES, gives="none")
@@ -139,7 +150,11 @@ def _checkpoint_name(call: Call, name: str) -> cst.BaseExpression:
 def save(call: Call) -> object:
     """ms.save_checkpoint(model, f), for the state of a model."""
     original = call.original.args[0].value
-    if isinstance(original, cst.Call) and isinstance(original.func, cst.Attribute) and original.func.attr.value == "state_dict":
+    if (
+        isinstance(original, cst.Call)
+        and isinstance(original.func, cst.Attribute)
+        and original.func.attr.value == "state_dict"
+    ):
         owner = original.func.value
         if call.rewriter.analysis.value(owner).kind in ("module", ""):
             path = _checkpoint_name(call, "f")
@@ -155,17 +170,30 @@ def load(call: Call) -> object:
     return call.expr("ms.load_checkpoint(f)", f=_checkpoint_name(call, "f"))
 
 
-row("Module.load_state_dict(state_dict, strict=True)", "ms.load_param_into_net(self, state_dict, strict_load=False)", untested=FILES, gives="none", ignored="strict")
+row(
+    "Module.load_state_dict(state_dict, strict=True)",
+    "ms.load_param_into_net(self, state_dict, strict_load=False)",
+    untested=FILES,
+    gives="none",
+    ignored="strict",
+)
 
 # Gradients
 row("torch.no_grad()", "ms._no_grad()", untested=FILES, gives="")
 row("torch.nn.utils.clip_grad_norm_(parameters, max_norm)", lambda call: _outside(call), untested=FILES, gives="")
 row("torch.nn.utils.clip_grad_value_(parameters, clip_value)", lambda call: _outside(call), untested=FILES, gives="")
-row("torch.nn.utils.parameters_to_vector(parameters)", "mint.cat([p.reshape(-1) for p in parameters])", untested="a composition", gives="tensor")
+row(
+    "torch.nn.utils.parameters_to_vector(parameters)",
+    "mint.cat([p.reshape(-1) for p in parameters])",
+    untested="a composition",
+    gives="tensor",
+)
 
 
 def _outside(call: Call) -> object:
-    raise call.fail("it stands outside of a training step; clip the gradients: ops.clip_by_global_norm(grads, max_norm)")
+    raise call.fail(
+        "it stands outside of a training step; clip the gradients: ops.clip_by_global_norm(grads, max_norm)"
+    )
 
 
 # Mixed precision
@@ -192,7 +220,12 @@ def init_process_group(call: Call) -> object:
 
 
 row("torch.distributed.get_rank()", "communication.get_rank()", untested="needs several processes", gives="int")
-row("torch.distributed.get_world_size()", "communication.get_group_size()", untested="needs several processes", gives="int")
+row(
+    "torch.distributed.get_world_size()",
+    "communication.get_group_size()",
+    untested="needs several processes",
+    gives="int",
+)
 row("torch.distributed.destroy_process_group()", lambda call: DROP, untested="needs several processes", gives="none")
 row("torch.distributed.barrier()", lambda call: DROP, untested="needs several processes", gives="none")
 for _kind in ("DataParallel", "DistributedDataParallel"):
@@ -218,6 +251,16 @@ for _name in (
     "torch.multiprocessing.set_start_method",
 ):
     row(f"{_name}(*args, **kwargs)", lambda call: DROP, untested="nothing to do in MindSpore", gives="none")
-row("torch.compile(model, **kwargs)", lambda call: call.arg("model"), untested="MindSpore compiles with ms.jit", gives="first")
+row(
+    "torch.compile(model, **kwargs)",
+    lambda call: call.arg("model"),
+    untested="MindSpore compiles with ms.jit",
+    gives="first",
+)
 row("torch.jit.script(obj)", lambda call: call.arg("obj"), untested="MindSpore compiles with ms.jit", gives="first")
-row("torch.autograd.Variable(data, requires_grad=False, volatile=False)", lambda call: call.arg("data"), untested="a tensor is one", gives="first")
+row(
+    "torch.autograd.Variable(data, requires_grad=False, volatile=False)",
+    lambda call: call.arg("data"),
+    untested="a tensor is one",
+    gives="first",
+)

@@ -18,7 +18,14 @@ for _names, _to in {
     "complex128": "complex128",
 }.items():
     for _name in _names.split():
-        row(f"torch.{_name}", f"ms.{_to}", forward(f"torch.ones(2, dtype=torch.{_name})") if "complex" not in _to else forward(f"torch.complex(x, y).to(torch.{_name})"), gives="dtype")
+        row(
+            f"torch.{_name}",
+            f"ms.{_to}",
+            forward(f"torch.ones(2, dtype=torch.{_name})")
+            if "complex" not in _to
+            else forward(f"torch.complex(x, y).to(torch.{_name})"),
+            gives="dtype",
+        )
 row("torch.bfloat16", "ms.bfloat16", untested="NumPy has no such type to compare", gives="dtype")
 row("torch.Tensor", "ms.Tensor", forward("torch.Tensor([1.0, 2.0])"))
 row("torch.FloatTensor(data)", "ms.Tensor(data, ms.float32)", forward("torch.FloatTensor([1, 2])"))
@@ -28,7 +35,14 @@ row("torch.DoubleTensor(data)", "ms.Tensor(data, ms.float64)", forward("torch.Do
 row("torch.BoolTensor(data)", "ms.Tensor(data, ms.bool_)", forward("torch.BoolTensor([True, False])"))
 row("torch.Size", "tuple", untested="a type")
 row("torch.dtype", "ms.Type", untested="a type")
-row("torch.tensor(data, dtype=None, device=None, requires_grad=False)", "ms.Tensor(data, dtype)", forward("torch.tensor([1.0, 2.0])"), forward("torch.tensor([[1, 2], [3, 4]])"), forward("torch.tensor(2.5)"), forward("torch.tensor([1, 2], dtype=torch.float32)"))
+row(
+    "torch.tensor(data, dtype=None, device=None, requires_grad=False)",
+    "ms.Tensor(data, dtype)",
+    forward("torch.tensor([1.0, 2.0])"),
+    forward("torch.tensor([[1, 2], [3, 4]])"),
+    forward("torch.tensor(2.5)"),
+    forward("torch.tensor([1, 2], dtype=torch.float32)"),
+)
 row("torch.as_tensor(data, dtype=None, device=None)", "ms.Tensor(data, dtype)", forward("torch.as_tensor([1.0, 2.0])"))
 row("torch.from_numpy(ndarray)", "ms.Tensor.from_numpy(ndarray)", forward("torch.from_numpy(np.ones(3, np.float32))"))
 row("torch.pi", "np.pi", untested="a number", gives="float")
@@ -36,10 +50,36 @@ row("torch.inf", "np.inf", untested="a number", gives="float")
 row("torch.nan", "np.nan", untested="a number", gives="float")
 row("torch.newaxis", "None", untested="a constant")
 row("torch.is_storage(obj)", "False", untested="MindSpore has no storages")
-row("torch.device(type='cpu', index=None)", "ms.get_context('device_target')", untested="the device is the context's", gives="device", ignored="type index")
-row("torch.cuda.is_available()", "ms.get_context('device_target') != 'CPU'", forward("torch.cuda.is_available()"), gives="bool")
+row(
+    "torch.device(type='cpu', index=None)",
+    "ms.get_context('device_target')",
+    untested="the device is the context's",
+    gives="device",
+    ignored="type index",
+)
+row(
+    "torch.cuda.is_available()",
+    "ms.get_context('device_target') != 'CPU'",
+    forward("torch.cuda.is_available()"),
+    gives="bool",
+)
 row("torch.backends.mps.is_available()", "False", untested="MindSpore has no such device", gives="bool")
-row("torch.manual_seed(seed)", "ms.set_seed(seed)", untested="random numbers differ between the frameworks", gives="none")
-row("torch.cuda.manual_seed(seed)", "ms.set_seed(seed)", untested="random numbers differ between the frameworks", gives="none")
-row("torch.cuda.manual_seed_all(seed)", "ms.set_seed(seed)", untested="random numbers differ between the frameworks", gives="none")
+row(
+    "torch.manual_seed(seed)",
+    "ms.set_seed(seed)",
+    untested="random numbers differ between the frameworks",
+    gives="none",
+)
+row(
+    "torch.cuda.manual_seed(seed)",
+    "ms.set_seed(seed)",
+    untested="random numbers differ between the frameworks",
+    gives="none",
+)
+row(
+    "torch.cuda.manual_seed_all(seed)",
+    "ms.set_seed(seed)",
+    untested="random numbers differ between the frameworks",
+    gives="none",
+)
 row("torch.cuda.device_count()", "1", untested="one device a process in MindSpore", gives="int")
