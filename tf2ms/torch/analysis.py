@@ -675,6 +675,8 @@ class Analysis:
             if name in PARAMETER_ATTRIBUTES:
                 return TENSOR
             return Value("bound", f"Module.{name}", of=value)
+        if value.kind == "optimizer" and name == "param_groups":
+            return Value("list", items=(Value("group"),))
         if value.kind in ("optimizer", "scheduler", "loader", "scaler", "list", "size", "dict"):
             return Value("bound", f"{value.kind.capitalize()}.{name}", of=value)
         return UNKNOWN
@@ -763,10 +765,8 @@ class Analysis:
                 return func.of
             if method in ("size", "dim"):
                 return INT if method == "dim" or values else SIZE
-            row = table.find(func.name)
-            if row is not None:
-                return Value(row.gives)
-            return UNKNOWN
+            row = table.find(func.name) or (table.find(func.name[:-1]) if method.endswith("_") else None)
+            return Value(row.gives) if row is not None else UNKNOWN
         if owner == "Module":
             if method in ("to", "cuda", "cpu", "train", "eval", "apply", "half", "float", "double", "requires_grad_"):
                 return func.of

@@ -284,7 +284,7 @@ class Rewriter(cst.CSTTransformer):
             self.skip.add(node.value)
 
     def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
-        if isinstance(node.target, cst.Attribute):
+        if isinstance(node.target, cst.Attribute | cst.Subscript):
             self.skip.add(node.target)
 
     def visit_Import(self, node: cst.Import) -> bool:
@@ -338,7 +338,7 @@ class Rewriter(cst.CSTTransformer):
     def reference(self, original: cst.BaseExpression, updated: cst.BaseExpression) -> cst.BaseExpression:
         """A PyTorch name that is not called: a class passed on, a dtype, a base class."""
         name = self.analysis.value(original).name
-        if not is_library(name):
+        if not is_library(name) or name in _NAMESPACES:
             return updated
         row = table.find(name)
         right = row.to if row is not None and isinstance(row.to, str) else row.reference if row is not None else ""
@@ -675,10 +675,9 @@ class Rewriter(cst.CSTTransformer):
 
     def _imported_statement(self, statement: cst.BaseStatement) -> cst.BaseStatement:
         """Imports what the training step itself names."""
-        text = code(statement)
-        if "ms.value_and_grad" in text:
-            self.use("ms")
-            if self.alias["ms"] != "ms":
+        if isinstance(statement, cst.SimpleStatementLine):
+            text = code(statement)
+            if "ms.value_and_grad" in text or "nn.DistributedGradReducer" in text:
                 statement = statement.visit(_Import(self))  # type: ignore[assignment]
         return statement
 
@@ -732,9 +731,39 @@ class Rewriter(cst.CSTTransformer):
             for node, value in self.analysis.values.items()
         )
 
+    def _is_rate(self, node: cst.BaseExpression) -> bool:
+        """Whether an expression is the learning rate of a parameter group, a parameter in MindSpore."""
+        if not isinstance(node, cst.Subscript) or self.analysis.value(node.value).kind != "group" or len(node.slice) != 1:
+            return False
+        index = node.slice[0].slice
+        return isinstance(index, cst.Index) and literal(index.value) == "lr"
+
+    def visit_AugAssign(self, node: cst.AugAssign) -> None:
+        self.skip.add(node.target)
+
+    def leave_AugAssign(self, original_node: cst.AugAssign, updated_node: cst.AugAssign) -> cst.BaseSmallStatement:
+        """`group["lr"] *= 0.1` sets a parameter."""
+        operators = {cst.MultiplyAssign: "*", cst.DivideAssign: "/", cst.AddAssign: "+", cst.SubtractAssign: "-"}
+        sign = operators.get(type(original_node.operator))
+        if sign is None or not self._is_rate(original_node.target):
+            return updated_node
+        template = self.imported(cst.parse_expression(f"ops.assign(rate, rate {sign} value)"))
+        return cst.Expr(fill(template, {"rate": updated_node.target, "value": updated_node.value}))
+
+    def leave_Subscript(self, original_node: cst.Subscript, updated_node: cst.Subscript) -> cst.BaseExpression:
+        """`group["lr"]` read is a number."""
+        if original_node in self.skip or not self._is_rate(original_node):
+            return updated_node
+        self.converted(original_node, code(original_node), f"float({code(updated_node)})")
+        return cst.Call(cst.Name("float"), [cst.Arg(updated_node)])
+
     def _plain_assignment(self, original: cst.Assign, updated: cst.Assign) -> cst.BaseSmallStatement:
         """Assignments that became empty go; a network that is made for training is set to train."""
         target = original.targets[0].target
+        if self._is_rate(target) and len(original.targets) == 1:
+            self.converted(original, code(original), "ops.assign")
+            template = self.imported(cst.parse_expression("ops.assign(rate, value)"))
+            return cst.Expr(fill(template, {"rate": updated.targets[0].target, "value": updated.value}))
         if dotted(target) and self.analysis.is_path(_root(target)) and isinstance(target, cst.Attribute):
             full = self.analysis.value(_root(target)).name + dotted(target).removeprefix(dotted(_root(target)))
             if is_library(full) and ".backends." in full:
@@ -745,11 +774,13 @@ class Rewriter(cst.CSTTransformer):
             if left == right and code(original.value).strip() != left:
                 return cst.Expr(DROP)
         value = self.analysis.value(original.value)
+        if value.kind == "symbol" and value.name in _NAMESPACES and isinstance(target, cst.Name):
+            return cst.Expr(DROP)  # an alias of a module: what it named is converted where it is used
         if (
             value.kind == "module"
             and isinstance(original.value, cst.Call)
             and isinstance(target, cst.Name | cst.Attribute)
-            and not value.name.endswith("Loss")
+            and (isinstance(value.of, ClassInfo) or value.name in ("", "torch.nn.Sequential"))
             and not any(c is not None and c.kind in ("module", "function") for c in self.class_stack)
             and not self._sets_mode(code(target))
             and self._makes_module(original.value)
@@ -866,6 +897,17 @@ class Rewriter(cst.CSTTransformer):
         return self.regions > 0 or (owner is not None and owner.kind == "module")
 
 
+_NAMESPACES = frozenset(
+    [
+        "torch",
+        "torch.nn",
+        "torch.nn.functional",
+        "torch.nn.init",
+        "torch.optim",
+        "torch.optim.lr_scheduler",
+        "torch.utils",
+    ]
+)
 _SHARED = ("numpy", "functools.partial")
 _CONTEXTS = frozenset(
     [

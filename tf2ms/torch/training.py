@@ -180,6 +180,9 @@ class Planner:
         self.loops: list[list[cst.CSTNode]] = [[]]
         self.functions: list[cst.CSTNode] = [analysis.module]
         self.used: dict[cst.CSTNode, set[str]] = {}
+        self.distributed = any(
+            v.kind == "symbol" and v.name.endswith("DistributedDataParallel") for v in analysis.values.values()
+        )
 
     def role(self, call: cst.Call) -> tuple[str, cst.BaseExpression | None]:
         """ "backward", "step", "zero", "clip" or "", and the object it is about."""
@@ -508,6 +511,8 @@ class Planner:
         fresh = f"new_{backward.grads}" if backward.accumulates else backward.grads
         call = f"{target}, {fresh} = ms.value_and_grad({backward.function}, None, {weights}{aux})({', '.join(inputs)})"
         statements: list[cst.BaseStatement] = [function, _parse(call)]
+        if self.distributed:
+            statements.append(_parse(f"{fresh} = nn.DistributedGradReducer({weights})({fresh})"))
         if backward.accumulates:
             joined = f"[a + b for a, b in zip({backward.grads}, {fresh})]"
             statements.append(_parse(f"{backward.grads} = {fresh} if {backward.grads} is None else {joined}"))

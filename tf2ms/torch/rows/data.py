@@ -58,6 +58,7 @@ def _columns(call: Call) -> list[str]:
     " collate_fn=None, pin_memory=False, drop_last=False)",
     untested=FILES,
     gives="loader",
+    reference="ms.dataset.Dataset",
 )
 def data_loader(call: Call) -> object:
     """dataset.GeneratorDataset(dataset, [columns], shuffle=shuffle).batch(batch_size, drop_remainder=drop_last)."""

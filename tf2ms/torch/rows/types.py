@@ -33,6 +33,9 @@ row("torch.LongTensor(data)", "ms.Tensor(data, ms.int64)", forward("torch.LongTe
 row("torch.IntTensor(data)", "ms.Tensor(data, ms.int32)", forward("torch.IntTensor([1, 2])"))
 row("torch.DoubleTensor(data)", "ms.Tensor(data, ms.float64)", forward("torch.DoubleTensor([1, 2])"))
 row("torch.BoolTensor(data)", "ms.Tensor(data, ms.bool_)", forward("torch.BoolTensor([True, False])"))
+row("torch.optim.Optimizer", "optim.Optimizer", untested="a type")
+row("torch.optim.lr_scheduler.LRScheduler", "optim.lr_scheduler.LRScheduler", untested="a type")
+row("torch.optim.lr_scheduler._LRScheduler", "optim.lr_scheduler.LRScheduler", untested="a type")
 row("torch.Size", "tuple", untested="a type")
 row("torch.dtype", "ms.Type", untested="a type")
 row(
