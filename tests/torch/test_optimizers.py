@@ -15,7 +15,7 @@ import parity
 from tf2ms.torch import convert_source, table
 
 CASES = parity.cases([row for row in table.rows() if row.family == "optimizers"])
-STEPS = 6
+STEPS = 4
 
 
 @pytest.fixture(scope="module")

@@ -147,3 +147,15 @@ def test_dataset_with_transforms(tmp_path, monkeypatch):
     _, losses = module.main()
     assert len(losses) == 4 and np.isfinite(losses).all()
     assert (tmp_path / "model.ckpt").exists()
+
+
+@pytest.mark.parametrize("step", ["train", "two_phase", "two_losses"])
+def test_shapes_of_training_steps(step):
+    theirs, ours = pair("steps")
+    net, cell = theirs.Net(), ours.Net()
+    parity.copy_weights(net, cell)
+    batches = [(R(i).randn(6, 4).astype(np.float32), R(i + 5).randn(6, 3).astype(np.float32)) for i in range(4)]
+    their_batches, our_batches = both_ways(batches)
+    expected = getattr(theirs, step)(net, their_batches)
+    np.testing.assert_allclose(getattr(ours, step)(cell, our_batches), expected, rtol=1e-5)
+    parity.assert_same_weights(net, cell, 1e-5)

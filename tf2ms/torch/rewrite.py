@@ -11,7 +11,7 @@ import libcst as cst
 from libcst.metadata import CodeRange
 
 from tf2ms.torch import table
-from tf2ms.torch.analysis import Analysis, ClassInfo, dotted, is_library
+from tf2ms.torch.analysis import Analysis, ClassInfo, dotted, integer, is_library
 from tf2ms.torch.report import Item
 from tf2ms.torch.table import Row
 from tf2ms.torch.target import (
@@ -362,6 +362,8 @@ class Rewriter(cst.CSTTransformer):
         fixed = []
         defaults = {p.name: p.default for p in row.parameters or ()}
         for argument in target.arguments:
+            if not argument.keyword:
+                continue
             if not argument.uses:
                 fixed.append(cst.Arg(argument.value, cst.Name(argument.keyword), equal=_EQUAL))
             elif argument.uses[0] in row.changed and len(argument.uses) == 1 and argument.keyword:
@@ -418,6 +420,8 @@ class Rewriter(cst.CSTTransformer):
             owner = UNRESOLVED_METHODS.get(method) if self.analysis.uses_torch else None
             if method == "to" and self.analysis.value(original).kind == "tensor":
                 owner = "Tensor"
+            if method == "size" and len(original.args) == 1 and integer(original.args[0].value) is not None:
+                owner = "Tensor" if self.analysis.uses_torch else None  # `x.size(0)`: nothing else is asked like that
             if owner is None:
                 return updated
             name = f"{owner}.{method}"
@@ -655,7 +659,9 @@ class Rewriter(cst.CSTTransformer):
         """The statements of a block, with its training steps put together."""
         plan = self.planner.plans.get(original)
         if plan is not None:
-            losses = {b.loss: self.losses.get(b.call, code(b.loss)) for b in plan.backwards}
+            losses = {
+                b.loss: self.losses.get(b.call, code(b.loss)) for one in plan.backwards for b in (one, *one.more)
+            }
             built = self.planner.build(plan, self._converted, losses.__getitem__, settle)
             body = [self._imported_statement(s) for s in built]
         if any(s in self.planner.before for s in original.body):

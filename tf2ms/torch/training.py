@@ -138,6 +138,8 @@ class Backward:
     accumulates: bool = False
     function: str = "forward_fn"
     grads: str = "grads"
+    more: list[Backward] = field(default_factory=list)  # later losses of the same step, added to this one
+    unscaled: bool = False
 
 
 @dataclass
@@ -232,6 +234,19 @@ class Planner:
                 self.failed[backward.call] = str(reason)
                 continue
             boundary = backward.last + 1
+            before = plan.backwards[-1] if plan.backwards else None
+            if (
+                before is not None
+                and backward.again
+                and before.optimizers == backward.optimizers
+                and before.accumulates == backward.accumulates
+                and before.scaler is None is backward.scaler
+                and not any(_leaves(s) for s in body[before.first : backward.last + 1])
+            ):
+                # one pass over what both losses need; the gradient of a sum is the sum of the gradients
+                before.more.append(backward)
+                before.last = max(before.last, backward.last)
+                continue
             plan.backwards.append(backward)
         if plan.backwards:
             self._name(plan)
@@ -368,7 +383,7 @@ class Planner:
         for position, backward in enumerate(plan.backwards):
             region = plan.body[backward.first : backward.last + 1]
             names = names_of(*(plan.body[i] for i in backward.again), *region)
-            loss = code(backward.loss)
+            loss = "" if backward.more else code(backward.loss)
             inputs = sorted(names.early & names.writes)
             later = outside | names_of(*(s for i, s in enumerate(plan.body) if i > backward.last)).reads
             carried = set(inputs) if self.loops[-1] else set()
@@ -393,7 +408,7 @@ class Planner:
                 elif role == "clip":
                     self.steps[call] = self._clip(plan, call, merged, statement)
                 elif role == "scaler":
-                    self.steps[call] = []
+                    self.steps[call] = self._unscale(plan, call)
 
     def _outside(self, plan: Plan) -> set[str]:
         """Names that the function reads outside this block, after it."""
@@ -426,14 +441,26 @@ class Planner:
         scaler = next((b.scaler for b in self._for_optimizer(plan, optimizer) if b.scaler is not None), None)
         if scaler is not None:
             name = code(scaler)
+            if not all(b.unscaled for b in self._for_optimizer(plan, optimizer)):
+                lines.append(f"{grads} = {name}.unscale({grads})")
             lines += [
-                f"{grads} = {name}.unscale({grads})",
                 f"finite = ms.amp.all_finite({grads})",
                 f"if finite:\n    {optimizer}({grads})",
                 f"{name}.adjust(finite)",
             ]
             return lines
         return [*lines, f"{optimizer}({grads})"]
+
+    def _unscale(self, plan: Plan, call: cst.Call) -> list[str]:
+        """`scaler.unscale_(optimizer)`; `scaler.update()` is part of the step."""
+        assert isinstance(call.func, cst.Attribute)
+        if call.func.attr.value != "unscale_" or not call.args:
+            return []
+        sources = self._for_optimizer(plan, code(call.args[0].value))
+        if len(sources) != 1 or len(sources[0].optimizers) != 1:
+            return []
+        sources[0].unscaled = True
+        return [f"{sources[0].grads} = {code(call.func.value)}.unscale({sources[0].grads})"]
 
     def _clip(self, plan: Plan, call: cst.Call, merged: dict[str, str], statement: cst.CSTNode) -> list[str]:
         value = self.analysis.value(call.func)
@@ -473,7 +500,8 @@ class Planner:
                 region = range(backward.first, backward.last + 1)
                 again = [s.deep_clone() for i in backward.again for s in converted(plan.body[i])]
                 inside, _ = settle([*again, *(s for i in region for s in converted(plan.body[i]))])
-                result += self._forward(plan, position, backward, inside, expression(backward.loss))
+                loss = " + ".join(expression(b.loss) for b in (backward, *backward.more))
+                result += self._forward(plan, position, backward, inside, loss)
                 if backward.last >= backward.first:
                     index = backward.last + 1
                     continue
@@ -489,7 +517,7 @@ class Planner:
         function = cst.parse_statement(f"def {backward.function}({', '.join(inputs)}):\n    pass\n")
         assert isinstance(function, cst.FunctionDef)
         value = loss if backward.scaler is None else f"{code(backward.scaler)}.scale({loss})"
-        named = isinstance(backward.loss, cst.Name)
+        named = isinstance(backward.loss, cst.Name) and not backward.more
         if backward.scaler is not None and named:
             extras = [loss, *extras]
         returned = ", ".join([value, *extras])
