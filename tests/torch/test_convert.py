@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -221,3 +223,29 @@ def test_any_text_converts_or_fails_with_a_message(lines):
         ast.parse(convert("\n".join(lines) + "\n"))
     except Tf2msError as error:
         assert str(error)
+
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.py")), ids=lambda p: p.stem)
+def test_style_of_the_output(path):
+    """A change of style shows in review."""
+    assert convert((path.parents[1] / "scripts" / path.name).read_text()) == path.read_text()
+
+
+def test_unfreezing_needs_attention():
+    source = (
+        "from torch import nn\n\n\ndef f(m: nn.Module):\n    for p in m.parameters():\n        p.requires_grad = True\n"
+    )
+    assert attention(source) == [".requires_grad = True"]
+
+
+def test_converting_needs_neither_framework():
+    code = (
+        "import sys; sys.modules.update(torch=None, mindspore=None, tensorflow=None)\n"
+        "from tf2ms.torch import convert_source\n"
+        "print(convert_source('import torch\\nx = torch.abs(torch.ones(2))\\n').text)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "mint.abs(mint.ones((2,)))" in done.stdout, done.stderr

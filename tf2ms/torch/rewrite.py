@@ -659,9 +659,7 @@ class Rewriter(cst.CSTTransformer):
         """The statements of a block, with its training steps put together."""
         plan = self.planner.plans.get(original)
         if plan is not None:
-            losses = {
-                b.loss: self.losses.get(b.call, code(b.loss)) for one in plan.backwards for b in (one, *one.more)
-            }
+            losses = {b.loss: self.losses.get(b.call, code(b.loss)) for one in plan.backwards for b in (one, *one.more)}
             built = self.planner.build(plan, self._converted, losses.__getitem__, settle)
             body = [self._imported_statement(s) for s in built]
         if any(s in self.planner.before for s in original.body):
@@ -739,7 +737,11 @@ class Rewriter(cst.CSTTransformer):
 
     def _is_rate(self, node: cst.BaseExpression) -> bool:
         """Whether an expression is the learning rate of a parameter group, a parameter in MindSpore."""
-        if not isinstance(node, cst.Subscript) or self.analysis.value(node.value).kind != "group" or len(node.slice) != 1:
+        if (
+            not isinstance(node, cst.Subscript)
+            or self.analysis.value(node.value).kind != "group"
+            or len(node.slice) != 1
+        ):
             return False
         index = node.slice[0].slice
         return isinstance(index, cst.Index) and literal(index.value) == "lr"
@@ -843,6 +845,15 @@ class Rewriter(cst.CSTTransformer):
 
     def visit_For(self, node: cst.For) -> None:
         self.planner.loops[-1].append(node)
+        if isinstance(node.iter, cst.Call) and self.analysis.value(node.iter.func).name.endswith("arameters"):
+            for statement in node.body.body:
+                if "requires_grad = True" in code(statement):
+                    self.attention(
+                        node,
+                        ".requires_grad = True",
+                        "frozen parameters are not among trainable_params()",
+                        "take them from get_parameters(), without the statistics of batch norm",
+                    )
 
     def leave_For(self, original_node: cst.For, updated_node: cst.For) -> cst.For:
         self.planner.loops[-1].pop()

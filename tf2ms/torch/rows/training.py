@@ -19,6 +19,7 @@ def train(call: Call) -> object:
 
 
 row("Module.eval()", "self.set_train(False)", untested=FILES, gives="module")
+row("Module.module", "self", untested="an attribute: data parallel wraps nothing in MindSpore")
 row("Module.training", "self.training", untested="an attribute")
 
 
