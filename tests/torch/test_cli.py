@@ -158,6 +158,16 @@ def test_verify_and_weights(package, tmp_path):
     np.testing.assert_array_equal(checkpoint["conv.weight"].asnumpy()[:, :, 0], net.conv.weight.detach().numpy())
 
 
+def test_verify_compares_before_what_changes_in_place(tmp_path):
+    """PyTorch's ReLU(inplace=True) overwrites the output of the layer before it."""
+    pytest.importorskip("torch")
+    pytest.importorskip("mindspore")
+    arguments = ("--verify", "UNet(3, 2, True)", "--input", "1,3,16,16")
+    result = run(SCRIPTS / "unet.py", "-o", tmp_path / "out", *arguments)
+    assert result.exit_code == 0, result.output
+    assert "53 outputs equal" in result.output
+
+
 def test_verify_finds_a_difference(tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("mindspore")

@@ -671,6 +671,8 @@ class Analysis:
             if name in ("device", "dtype"):
                 return Value(name)
             return INT if name == "ndim" else Value("bound", f"Tensor.{name}", of=value)
+        if value.kind == "tensors" and name in ("values", "indices"):
+            return TENSOR
         if value.kind == "module":
             if name in PARAMETER_ATTRIBUTES:
                 return TENSOR
@@ -753,6 +755,8 @@ class Analysis:
             return Value("optimizer", name)
         if row is None:
             return UNKNOWN
+        if row.name in ("torch.max", "torch.min", "torch.median") and (len(values) == 1 or TENSOR in values[1:]):
+            return TENSOR
         if row.gives == "first":
             return values[0] if values else UNKNOWN
         return Value(row.gives)
@@ -766,6 +770,8 @@ class Analysis:
             if method in ("size", "dim"):
                 return INT if method == "dim" or values else SIZE
             row = table.find(func.name) or (table.find(func.name[:-1]) if method.endswith("_") else None)
+            if method in ("max", "min", "median") and not values:
+                return TENSOR
             return Value(row.gives) if row is not None else UNKNOWN
         if owner == "Module":
             if method in ("to", "cuda", "cpu", "train", "eval", "apply", "half", "float", "double", "requires_grad_"):

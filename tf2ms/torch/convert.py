@@ -17,6 +17,7 @@ from tf2ms.torch.analysis import Analysis, dotted, is_library
 from tf2ms.torch.report import FileReport
 from tf2ms.torch.rewrite import FROM, IMPORTS, Rewriter
 from tf2ms.torch.training import names_of
+from tf2ms.torch.values import UNKNOWN
 
 MAX_BYTES = 20_000_000
 
@@ -235,7 +236,8 @@ def _imports(module: cst.Module, rewriter: Rewriter) -> cst.Module:
             parts = [n if rewriter.alias[n] == n else f"{n} as {rewriter.alias[n]}" for n in used]
             lines.append(f"from {module_name_} import {', '.join(parts)}")
     if rewriter.left_roots:
-        lines += [f"import {root}" for root in sorted(rewriter.left_roots)]
+        own = rewriter.analysis.top.names
+        lines += [f"import {r}" for r in sorted(rewriter.left_roots) if own.get(r, UNKNOWN).name != r]
     before = [s for s in module.body if _is_torch_import(s)]
     place = module.body.index(before[0]) if before else _after_header(module)
     transformer = _TorchImports(rewriter.left | (_names_used(module) - set(rewriter.alias.values())))

@@ -318,6 +318,9 @@ class Rewriter(cst.CSTTransformer):
             new = next(iter(names), name)
             if new != name and "." not in new:
                 return updated.with_changes(attr=cst.Name(new))
+        if value.kind == "tensors" and name in ("values", "indices"):
+            place = cst.SubscriptElement(cst.Index(cst.Integer("0" if name == "values" else "1")))
+            return cst.Subscript(updated.value, [place])
         kind = {"tensor": "Tensor", "module": "Module", "optimizer": "Optimizer"}.get(value.kind)
         if kind is None:
             return updated

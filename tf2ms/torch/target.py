@@ -202,6 +202,8 @@ class _Fill(cst.CSTTransformer):
         self, original_node: cst.BinaryOperation, updated_node: cst.BinaryOperation
     ) -> cst.BaseExpression:
         left, right = literal(updated_node.left), literal(updated_node.right)
+        if left is None or right is None:
+            raise NoForm("None as its argument has no MindSpore form")
         if isinstance(left, int | float) and isinstance(right, int | float):
             operator = updated_node.operator
             if isinstance(operator, cst.Subtract):

@@ -165,7 +165,7 @@ def _torch(task: dict[str, str]) -> None:
     def keep(name: str) -> Any:
         def hook(module: Any, given: Any, output: Any) -> None:
             for index, leaf in enumerate(_leaves(output)):
-                found.setdefault(f"output of {name or 'the network'} {index}", leaf.detach().float().numpy())
+                found.setdefault(f"output of {name or 'the network'} {index}", leaf.detach().float().numpy().copy())
 
         return hook
 

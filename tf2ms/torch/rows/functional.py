@@ -228,6 +228,7 @@ row(
     "F.interpolate(image, scale_factor=2, mode='bilinear', align_corners=True)",
     "F.interpolate(image, size=(5, 5), mode='nearest')",
     "F.interpolate(image, size=image.shape[2:], mode='bilinear')",
+    note="a factor that is not whole is turned into a size: coordinates follow the size",
 )
 row(
     "F.upsample(input, size=None, scale_factor=None, mode='nearest', align_corners=None)",

@@ -325,10 +325,9 @@ both(
 )
 both(
     "bincount(input, weights=None, minlength=0)",
-    "ops.bincount(input, weights=weights, minlength=minlength).long()",
+    "ops.bincount(input, minlength=minlength).long()",
     "torch.bincount(classes)",
     "torch.bincount(classes, minlength=6)",
-    note="with weights the counts are whole numbers in MindSpore's form",
 )
 both("bitwise_not(input)", "ops.invert(input)", "torch.bitwise_not(i)")
 row("torch.concatenate(tensors, dim=0)", "mint.cat(tensors, dim=dim)", "torch.concatenate((x, y), dim=1)")

@@ -369,6 +369,7 @@ row(
     "nn.Upsample(scale_factor=2, mode='bilinear', align_corners=True)(image)",
     "nn.Upsample(scale_factor=2, mode='bilinear')(image)",
     "nn.Upsample(size=(5, 5), mode='bilinear', align_corners=False)(image)",
+    note="a factor that is not whole is turned into a size: coordinates follow the size",
 )
 row(
     "nn.UpsamplingNearest2d(size=None, scale_factor=None)",
