@@ -163,11 +163,15 @@ def ops(name: str | None, as_json: bool) -> None:
     if not rules:
         raise Tf2msError(f"no rule for '{name}'; `tf2ms ops` lists them all")
     if as_json:
-        click.echo(json.dumps([{"op": rule.op, "form": rule.form, "note": rule.note} for rule in rules], indent=2))
+        click.echo(
+            json.dumps(
+                [{"op": rule.op, "form": rule.form, "note": rule.note or rule.reason} for rule in rules], indent=2
+            )
+        )
         return
     table = Table("TensorFlow", "MindSpore", "Difference", box=None, pad_edge=False)
     for rule in rules:
-        table.add_row(rule.op, _escaped(rule.form), _escaped(rule.note))
+        table.add_row(rule.op, _escaped(rule.form or "none"), _escaped(rule.note or rule.reason))
     _console().print(table)
 
 

@@ -9,17 +9,25 @@ def tf_einsum(equation, x, y=None):
     hidden = max(len(term) - len(labels.replace("...", "")) for term, labels in zip(terms, sources.split(",")))
     target = target.replace("...", "ABCDEFGH"[8 - hidden :])
     for index, term in enumerate(terms):
-        alone = [label for label in term if label not in target and label not in "".join(terms[:index] + terms[index + 1 :])]
+        alone = [
+            label for label in term if label not in target and label not in "".join(terms[:index] + terms[index + 1 :])
+        ]
         if alone:
             tensors[index] = ops.reduce_sum(tensors[index], tuple(term.index(label) for label in alone))
             terms[index] = "".join(label for label in term if label not in alone)
     if y is None:
-        return ops.transpose(tensors[0], tuple(terms[0].index(label) for label in target)) if len(target) > 1 else tensors[0]
+        return (
+            ops.transpose(tensors[0], tuple(terms[0].index(label) for label in target))
+            if len(target) > 1
+            else tensors[0]
+        )
     left, right = terms
     batch = [label for label in target if label in left and label in right]
     inner = [label for label in left if label in right and label not in target]
     rows, columns = [[label for label in term if label not in batch + inner] for term in terms]
-    sizes = {label: size for term, tensor in zip(terms, tensors) for label, size in zip(term, tensor.shape) if size != 1}
+    sizes = {
+        label: size for term, tensor in zip(terms, tensors) for label, size in zip(term, tensor.shape) if size != 1
+    }
     moved = []
     for term, tensor, order in ((left, tensors[0], batch + rows + inner), (right, tensors[1], batch + inner + columns)):
         tensor = ops.transpose(tensor, tuple(term.index(label) for label in order)) if len(order) > 1 else tensor

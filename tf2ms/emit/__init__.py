@@ -264,6 +264,11 @@ def _samples(structure: Structure) -> list[dict[str, Any]]:
         moved = tuple(shape[axis] for axis in perm) if perm else shape
         sizes = tuple(_FREE_SIZES.get(len(shape), 16) if size is None else size for size in moved[1:])
         found.append(
-            {"name": structure.inputs[item.tensor], "shape": sizes, "dtype": item.dtype, "numpy": f"np.{item.dtype}" + "_" * (item.dtype == "bool")}
+            {
+                "name": structure.inputs[item.tensor],
+                "shape": sizes,
+                "dtype": item.dtype,
+                "numpy": f"np.{item.dtype}" + "_" * (item.dtype == "bool"),
+            }
         )
     return found

@@ -80,7 +80,9 @@ class _Writer:
         user = users[0]
         if user is None:
             return self._returns_nested()
-        if user.form.count(f"{{{user.inputs.index(step.outputs[0])}}}") > 1 and not isinstance(value.expression, ast.Name):
+        if user.form.count(f"{{{user.inputs.index(step.outputs[0])}}}") > 1 and not isinstance(
+            value.expression, ast.Name
+        ):
             return False  # it would be written, and computed, twice
         if len(user.inputs) > 1:
             return value.layers == 0

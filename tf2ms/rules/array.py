@@ -93,7 +93,14 @@ def reshape(op: Op) -> Expression:
         return op.form(f"{{0}}.reshape({sizes.text(1)})", op.tensor(0), *sizes.operands)
     shape = tuple(int(size) for size in known.reshape(-1))
     source, target = op.shape(0), op.output_shape()
-    if -1 not in shape and source and target and source[0] == target[0] == shape[0] and len(shape) > 1 and 0 not in shape:
+    if (
+        -1 not in shape
+        and source
+        and target
+        and source[0] == target[0] == shape[0]
+        and len(shape) > 1
+        and 0 not in shape
+    ):
         shape = (-1, *shape[1:])  # the batch stays free
     return op.form(f"{{0}}.reshape({shape})", op.tensor(0))
 
@@ -279,7 +286,9 @@ def pad(op: Op) -> Expression:
     return op.form(f"ops.pad({{0}}.astype(ms.int32), {flat}{text}).astype(ms.{op.dtype()})", op.tensor(0))
 
 
-@rule("MirrorPad", layout=_padding_layout, form="tf_mirror_pad", note="composed of slices: the kernels' ranks are limited")
+@rule(
+    "MirrorPad", layout=_padding_layout, form="tf_mirror_pad", note="composed of slices: the kernels' ranks are limited"
+)
 def mirror_pad(op: Op) -> Expression:
     """tf.pad in the modes REFLECT and SYMMETRIC."""
     symmetric = ", symmetric=True" if op.attr("mode") == "SYMMETRIC" else ""
@@ -342,7 +351,8 @@ def range_(op: Op) -> Expression:
     if known is not None and "float" in dtype:
         return op.form("{0}", op.literal(known))
     numbers = [op.number(index) for index in range(3)]
-    places, operands = [], []
+    places: list[str] = []
+    operands: list[Tensor] = []
     for number in numbers:
         places.append(number.text(len(operands)))
         operands += number.operands
@@ -408,4 +418,9 @@ def cast(op: Op) -> Expression:
 
 
 no_form("Bitcast", reason="MindSpore has no view of a tensor's bits as another type")
-no_form("BroadcastArgs", "BroadcastGradientArgs", "ConcatOffset", reason="shape arithmetic of gradients: MindSpore differentiates by itself")
+no_form(
+    "BroadcastArgs",
+    "BroadcastGradientArgs",
+    "ConcatOffset",
+    reason="shape arithmetic of gradients: MindSpore differentiates by itself",
+)

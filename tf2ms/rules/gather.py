@@ -97,7 +97,9 @@ def dynamic_stitch(op: Op) -> Expression:
     return op.form(form, *(op.tensor(i) for i in range(2 * half)))
 
 
-@rule("Unique", "UniqueV2", "UniqueWithCounts", form="tf_unique", note="the shape depends on the data: not in graph mode")
+@rule(
+    "Unique", "UniqueV2", "UniqueWithCounts", form="tf_unique", note="the shape depends on the data: not in graph mode"
+)
 def unique(op: Op) -> Expression:
     """tf.unique: values in the order of their first occurrence."""
     if op.node.op == "UniqueV2" and op.constant(1) is not None and op.rank() != 1:
@@ -188,5 +190,7 @@ def sparse_reshape(op: Op) -> Expression:
 
 
 no_form(
-    "DenseToDenseSetOperation", "SparseFillEmptyRows", reason="MindSpore has no sparse tensors whose length depends on data"
+    "DenseToDenseSetOperation",
+    "SparseFillEmptyRows",
+    reason="MindSpore has no sparse tensors whose length depends on data",
 )

@@ -74,7 +74,9 @@ def matrix_diag(op: Op) -> Expression:
     return op.form("tf_matrix_diag({0})", op.tensor(0))
 
 
-@rule("MatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3", form="tf_matrix_diag_part", note="the main diagonal only")
+@rule(
+    "MatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3", form="tf_matrix_diag_part", note="the main diagonal only"
+)
 def matrix_diag_part(op: Op) -> Expression:
     """tf.linalg.diag_part."""
     if len(op) > 1:

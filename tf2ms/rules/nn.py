@@ -103,7 +103,7 @@ def conv3d(op: Op) -> Expression:
 
 @rule("Conv2DBackpropInput", layout=channels_of(input=2, output=0), form="nn.Conv2dTranspose, ops.Conv2DTranspose")
 def conv2d_transpose(op: Op) -> Expression:
-    """tf.nn.conv2d_transpose; the primitive where the layer would give another size. (h, w, out, in) -> (in, out, h, w)."""
+    """tf.nn.conv2d_transpose; the primitive where the layer gives another size. (h, w, out, in) -> (in, out, h, w)."""
     _check_float(op)
     kernel = op.weight(1, perm=(3, 2, 0, 1))
     size, stride, dilation = kernel.shape[2:], op.spatial("strides"), op.spatial("dilations")
@@ -221,7 +221,7 @@ def bias_add(op: Op) -> Expression:
     return op.form("{0} + {1}", op.input(0), op.weight(1, reshape=(bias.shape[0], *shape[1:])) if shape else bias)
 
 
-def _pool(op: Op, cls: str, fill: str = "0", **more: Value) -> Expression:
+def _pool(op: Op, cls: str, fill: str = "0") -> Expression:
     sizes = [op.spatial(name) for name in ("ksize", "strides")]
     pads = op.explicit_padding()
     cell = Cell(
@@ -229,7 +229,6 @@ def _pool(op: Op, cls: str, fill: str = "0", **more: Value) -> Expression:
         kernel_size=scalar_if_square(sizes[0]),
         stride=scalar_if_square(sizes[1]),
         pad_mode="valid" if pads else op.pad_mode(),
-        **more,
     )
     found = cell(op.tensor(0), defaults={"kernel_size": 1, "stride": 1, "pad_mode": "valid"})
     if not pads:
@@ -364,7 +363,13 @@ def extract_image_patches(op: Op) -> Expression:
     return op.form(f"tf_extract_patches({{0}}, {sizes}{same})", op.tensor(0))
 
 
-@rule("SpaceToDepth", "DepthToSpace", layout=channels_of(input=0, output=0), form="ops.SpaceToDepth, ops.DepthToSpace", note=_F64)
+@rule(
+    "SpaceToDepth",
+    "DepthToSpace",
+    layout=channels_of(input=0, output=0),
+    form="ops.SpaceToDepth, ops.DepthToSpace",
+    note=_F64,
+)
 def space_to_depth(op: Op) -> Expression:
     """tf.nn.space_to_depth and depth_to_space: a block's channels in the same order in both frameworks."""
     return op.form(f"ops.{op.node.op}({op.attr('block_size')})({{0}})", op.tensor(0))

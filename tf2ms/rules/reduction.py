@@ -31,12 +31,24 @@ def _reduced(op: Op, name: str, form: str = "{0}") -> Expression:
         return op.form(f"ops.{name}({form})", op.tensor(0))
     if name == "prod" or (keep and name.startswith("reduce")):  # the functions take one axis, or no `keep_dims`
         primitive = "".join(word.capitalize() for word in name.replace("prod", "reduce_prod").split("_"))
-        return op.form(f"ops.{primitive}({keep[2:]})({form}, {axes[0] if len(axes) == 1 else tuple(axes)})", op.tensor(0))
+        return op.form(
+            f"ops.{primitive}({keep[2:]})({form}, {axes[0] if len(axes) == 1 else tuple(axes)})", op.tensor(0)
+        )
     return op.form(f"ops.{name}({form}, {axes[0] if len(axes) == 1 else tuple(axes)}{keep})", op.tensor(0))
 
 
-@rule("Sum", "Mean", "Max", "Min", "Prod", "All", "Any", layout=_reduction_layout, form="ops.reduce_sum and its kin",
-      note="on CPU Max and Min lose a NaN, and the product, or sum over all axes, of an empty tensor is undefined")
+@rule(
+    "Sum",
+    "Mean",
+    "Max",
+    "Min",
+    "Prod",
+    "All",
+    "Any",
+    layout=_reduction_layout,
+    form="ops.reduce_sum and its kin",
+    note="on CPU Max and Min lose a NaN, and the product, or sum over all axes, of an empty tensor is undefined",
+)
 def reduction(op: Op) -> Expression:
     """tf.reduce_sum and its kin; all axes need not be named."""
     names = {"Sum": "reduce_sum", "Mean": "reduce_mean", "Max": "reduce_max", "Min": "reduce_min"}
@@ -58,7 +70,9 @@ def arg_max(op: Op) -> Expression:
     name = op.node.op.lower()
     cast = f".astype(ms.{op.dtype('output_type', 'int64')})"
     has = "int64" if name == "argmax" else "int32"
-    return op.form(f"ops.{name}({{0}}, {axis})" + (cast if has != op.dtype("output_type", "int64") else ""), op.tensor(0))
+    return op.form(
+        f"ops.{name}({{0}}, {axis})" + (cast if has != op.dtype("output_type", "int64") else ""), op.tensor(0)
+    )
 
 
 @rule("Cumsum", "Cumprod", form="ops.CumSum, ops.CumProd")

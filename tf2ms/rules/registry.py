@@ -13,7 +13,20 @@ from tf2ms.rules.op import Expression, NoForm, Op
 Build = Callable[[Op], Expression]
 
 
-FAMILIES = ("math", "reduction", "nn", "array", "gather", "linalg", "loss", "random", "image", "signal", "quantise", "other")
+FAMILIES = (
+    "math",
+    "reduction",
+    "nn",
+    "array",
+    "gather",
+    "linalg",
+    "loss",
+    "random",
+    "image",
+    "signal",
+    "quantise",
+    "other",
+)
 """The files of rows, in the order in which the documentation shows them."""
 
 
@@ -68,7 +81,9 @@ def elementwise(*ops: str, form: str, note: str = "", through: Mapping[str, str]
         if wide is None:
             return op.form(form)
         operands = op.inputs()
-        cast = [f"{{{i}}}" if isinstance(item, str) else f"{{{i}}}.astype(ms.{wide})" for i, item in enumerate(operands)]
+        cast = [
+            f"{{{i}}}" if isinstance(item, str) else f"{{{i}}}.astype(ms.{wide})" for i, item in enumerate(operands)
+        ]
         return op.form(f"({form.format(*cast)}).astype(ms.{dtype})", *operands)
 
     rule(*ops, layout=any_order, form=form, note=note)(build)

@@ -66,4 +66,3 @@ def _placed(part: Part, operands: list[Any]) -> str:
 
 def _bound(part: Part | None, operands: list[Any]) -> str:
     return "" if part is None else _placed(part, operands)
-
