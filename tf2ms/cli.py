@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -163,12 +164,44 @@ def ops(name: str | None, as_json: bool) -> None:
     if not rules:
         raise Tf2msError(f"no rule for '{name}'; `tf2ms ops` lists them all")
     if as_json:
-        click.echo(json.dumps([{"op": rule.op, "form": rule.form, "note": rule.note} for rule in rules], indent=2))
+        click.echo(
+            json.dumps(
+                [{"op": rule.op, "form": rule.form, "note": rule.note or rule.reason} for rule in rules], indent=2
+            )
+        )
         return
     table = Table("TensorFlow", "MindSpore", "Difference", box=None, pad_edge=False)
     for rule in rules:
-        table.add_row(rule.op, _escaped(rule.form), _escaped(rule.note))
+        table.add_row(rule.op, _escaped(rule.form or "none"), _escaped(rule.note or rule.reason))
     _console().print(table)
+
+
+class _Lazy(click.Command):
+    """A command of another package, imported only when it is asked for."""
+
+    def __init__(self, name: str, place: str, short_help: str):
+        super().__init__(name, help=short_help, short_help=short_help, add_help_option=False)
+        self._place = place
+
+    def _command(self) -> click.Command:
+        module, _, attribute = self._place.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context of the command itself."""
+        return self._command().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command itself."""
+        return ctx.command.invoke(ctx)
+
+
+main.add_command(_Lazy("torch", "tf2ms.torch.cli:torch_command", "Write the MindSpore version of PyTorch scripts."))
+main.add_command(
+    _Lazy("torch-apis", "tf2ms.torch.cli:torch_apis_command", "Show the table of PyTorch names and MindSpore forms.")
+)
 
 
 def _working(message: str) -> Any:

@@ -4,7 +4,10 @@ def tf_projective_transform(x, transforms, size, fill, nearest=True, edge=False)
     t = ops.broadcast_to(transforms, (batch, 8)).reshape(batch, 8, 1, 1)
     column, row = ops.arange(size[1]).astype(ms.float32), ops.arange(size[0]).astype(ms.float32).reshape(-1, 1)
     below = t[:, 6] * column + t[:, 7] * row + 1
-    across, down = (t[:, 0] * column + t[:, 1] * row + t[:, 2]) / below, (t[:, 3] * column + t[:, 4] * row + t[:, 5]) / below
+    across, down = (
+        (t[:, 0] * column + t[:, 1] * row + t[:, 2]) / below,
+        (t[:, 3] * column + t[:, 4] * row + t[:, 5]) / below,
+    )
     flat = x.reshape(batch * height * width, channels)
     first = (ops.arange(batch) * (height * width)).reshape(batch, 1, 1)
     if edge:

@@ -1,7 +1,7 @@
-def tf_segment(x, ids, count, kind, empty=None):
+def tf_segment(x, ids, count, kind, limit=0, empty=None):
     """Sum, mean, product, minimum … of the rows of each segment, as tf.math.segment_sum and its kin.
 
-    Segments without rows have the neutral element, or `empty`; rows with a negative id are left out.
+    A segment without rows has `limit`, or `empty`, as its minimum or maximum; negative ids are left out.
     """
     inner = x.shape[len(ids.shape) :]
     rows, ids = x.reshape((-1,) + inner), ids.reshape(-1)
@@ -16,9 +16,6 @@ def tf_segment(x, ids, count, kind, empty=None):
     member = member.reshape(member.shape + (1,) * len(inner))
     if kind == "prod":
         return ops.ReduceProd()(ops.where(member, rows, ops.ones_like(rows)), 1)
-    limit = np.finfo if "Float" in str(x.dtype) else np.iinfo
-    info = limit(ms.dtype_to_nptype(x.dtype))
-    fill = ops.zeros_like(rows) + ms.Tensor(info.min if kind == "max" else info.max, x.dtype)
-    picked = ops.where(member, rows, fill)
+    picked = ops.where(member, rows, ms.Tensor(limit, x.dtype))
     result = ops.reduce_max(picked, 1) if kind == "max" else ops.reduce_min(picked, 1)
-    return result if empty is None else ops.where(ops.any(member, 1), result, ops.zeros_like(result))
+    return result if empty is None else ops.where(ops.any(member, 1), result, ms.Tensor(empty, x.dtype))

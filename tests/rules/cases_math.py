@@ -7,8 +7,8 @@ FLOATS = ("float32", "float64", "float16")
 INTS = ("int32", "int64", "uint8", "int8", "int16")
 _INNER = "Asin Acos Atanh Erfinv".split()
 _POSITIVE = "Sqrt Rsqrt Log Lgamma Digamma".split()
-_UNARY = """Abs Neg Sign Square Sqrt Rsqrt Reciprocal Exp Expm1 Log Log1p Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh Asinh
-    Acosh Atanh Erf Erfc Erfinv Lgamma Digamma Ceil Floor Round Rint BesselI0e BesselI1e""".split()
+_UNARY = """Abs Neg Sign Square Sqrt Rsqrt Reciprocal Exp Expm1 Log Log1p Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh
+    Asinh Acosh Atanh Erf Erfc Erfinv Lgamma Digamma Ceil Floor Round Rint BesselI0e BesselI1e""".split()
 _COMPLEX = "Neg Square Sqrt Rsqrt Exp Expm1 Log Log1p Sin Reciprocal Sign Atan Asinh".split()
 
 
@@ -76,7 +76,8 @@ CASES = [
     case("Complex", x(3, 4, dtype="float64"), x(4, dtype="float64"), Tout=np.complex128),
 ]
 
-_BINARY = "Add AddV2 Sub Mul RealDiv Div DivNoNan MulNoNan Maximum Minimum SquaredDifference FloorDiv FloorMod TruncateMod".split()
+_BINARY = """Add AddV2 Sub Mul RealDiv Div DivNoNan MulNoNan Maximum Minimum SquaredDifference FloorDiv FloorMod
+    TruncateMod""".split()
 _INT_BINARY = (
     "Add AddV2 Sub Mul Div FloorDiv FloorMod TruncateDiv TruncateMod Maximum Minimum SquaredDifference".split()
 )

@@ -83,7 +83,7 @@ _RNG = np.random.default_rng(7)
 def x(*shape: int, dtype: Any = "float32", low: float = -2, high: float = 2) -> np.ndarray:
     """Numbers between `low` and `high`, in a fixed sequence; positive ones for unsigned types."""
     dtype = np.dtype(dtype)
-    if dtype == bool:
+    if dtype.kind == "b":
         return np.asarray(_RNG.random(shape) > 0.5)
     if dtype.kind == "c":
         return np.asarray(_RNG.uniform(low, high, shape) + 1j * _RNG.uniform(low, high, shape)).astype(dtype)
@@ -176,8 +176,7 @@ def _built(item: Case, variant: str) -> Built:
         arguments: dict[str, Any] = {}
         attrs = dict(item.attrs)
         if variant == "nchw":
-            rank = max(np.ndim(value) for value in item.inputs)
-            attrs = {**_first_attributes(attrs), "data_format": "NCHW" if rank == 4 else "NCDHW"}
+            attrs = {**_first_attributes(attrs), "data_format": "NCDHW" if "3D" in item.op else "NCHW"}
         inferred = {a.name for a in definition.input_arg} | {a.type_attr for a in definition.input_arg}
         defaults = {
             attr.name: _default(attr.default_value)
@@ -188,8 +187,8 @@ def _built(item: Case, variant: str) -> Built:
             arguments[argument.name] = operand(value, f"in_{argument.name}")
         results = list(op_def_library._apply_op_helper(item.op, name="op", **arguments, **defaults, **attrs)[2].outputs)
         if variant == "transposed":
-            results = [tf.transpose(r, [0, r.shape.rank - 1, *range(1, r.shape.rank - 1)]) if r.shape.rank in (4, 5) else r
-                       for r in results]  # fmt: skip
+            back = {rank: [0, rank - 1, *range(1, rank - 1)] for rank in (4, 5)}
+            results = [tf.transpose(r, back[r.shape.rank]) if r.shape.rank in back else r for r in results]
         if variant == "channels":
             results = [
                 tf.raw_ops.MaxPool(input=r, ksize=[1] * 4, strides=[1] * 4, padding="VALID")
@@ -302,16 +301,19 @@ def assert_same(actual: Any, wanted: Any, tolerance: float | None, table: dict[s
     )
 
 
-def variants(item: Case) -> list[str]:
+def variants(item: Case, plain: bool = False) -> list[str]:
+    """The ways to run a case; of `plain` ops, to which sizes are nothing, only float32 without sizes."""
     found = ["static"]
     arrays = [a for value in item.inputs for a in (value if isinstance(value, list) else [value])]
     fed = [np.asarray(array) for array in arrays if not isinstance(array, Const)]
-    if item.unknown and any(array.ndim for array in fed):
+    plain = plain and any(array.dtype != np.float32 for array in fed)
+    if item.unknown and not plain and any(array.ndim for array in fed):
         found.append("unknown")
     if item.channels and any(array.ndim == 4 and array.dtype == np.float32 and array.size for array in fed):
         found.append("channels")
     if (
         item.op in IMAGE_OPS
+        and {array.ndim for array in fed} & {4, 5}
         and "float32" in {array.dtype.name for array in fed}
         and not any(isinstance(value, np.ndarray) and value.ndim == 4 for value in item.inputs[1:2])
     ):

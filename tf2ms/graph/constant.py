@@ -58,8 +58,8 @@ def evaluate(graph: Graph, tensor: Tensor, depth: int = 64) -> np.ndarray | None
         dtype = str(node.attr("out_type") or "int32")
         if shape is None or (None in shape and node.op != "Rank"):
             return None
-        found: dict[str, Any] = {"Shape": shape, "Size": np.prod([size or 0 for size in shape]), "Rank": len(shape)}
-        return np.array(found[node.op], dtype)
+        sizes = np.array([size or 0 for size in shape], dtype)
+        return {"Shape": sizes, "Size": sizes.prod(dtype=dtype), "Rank": np.array(len(shape), dtype)}[node.op]
     if depth == 0 or not node.inputs or (node.op not in _FOLDS and node.op not in _SHAPED):
         return None
     values = [evaluate(graph, source, depth - 1) for source in node.inputs]

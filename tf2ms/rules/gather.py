@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tf2ms.layout import any_order
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import no_form, rule
@@ -117,12 +119,20 @@ def list_diff(op: Op) -> Expression:
 # -- segments --------------------------------------------------------------------------------------------------------
 
 
+def _limit(dtype: str, kind: str) -> int | float:
+    """The neutral element of a maximum or minimum."""
+    if "float" in dtype:
+        return float(np.finfo(dtype).min if kind == "max" else np.finfo(dtype).max)
+    return int(np.iinfo(dtype).min if kind == "max" else np.iinfo(dtype).max)
+
+
 @rule("UnsortedSegmentSum", "UnsortedSegmentProd", "UnsortedSegmentMax", "UnsortedSegmentMin", form="tf_segment")
 def unsorted_segment(op: Op) -> Expression:
     """tf.math.unsorted_segment_sum and its kin; negative ids are dropped."""
     count = op.sizes(2)
     kind = op.node.op.removeprefix("UnsortedSegment").lower()
-    form = f"tf_segment({{0}}, {{1}}, {count.text(2)}, {kind!r})"
+    empty = f", {_limit(op.dtype(), kind)!r}" if kind in ("max", "min") else ""
+    form = f"tf_segment({{0}}, {{1}}, {count.text(2)}, {kind!r}{empty})"
     return op.form(form, op.tensor(0), op.tensor(1), *count.operands)
 
 
@@ -130,7 +140,8 @@ def unsorted_segment(op: Op) -> Expression:
 def segment(op: Op) -> Expression:
     """tf.math.segment_sum and its kin: as many segments as the last id says."""
     kind = op.node.op.removeprefix("Segment").lower()
-    return op.form(f"tf_segment({{0}}, {{1}}, int({{1}}.max()) + 1, {kind!r}, empty=0)", op.tensor(0), op.tensor(1))
+    limit = f", {_limit(op.dtype(), kind)!r}, empty=0" if kind in ("max", "min") else ""
+    return op.form(f"tf_segment({{0}}, {{1}}, int({{1}}.max()) + 1, {kind!r}{limit})", op.tensor(0), op.tensor(1))
 
 
 _SPARSE = tuple(f"SparseSegment{kind}{more}" for kind in ("Sum", "Mean", "SqrtN") for more in ("", "WithNumSegments"))
@@ -144,8 +155,8 @@ def sparse_segment(op: Op) -> Expression:
     operands = [op.tensor(i) for i in range(3)]
     if len(op) == 4:
         count = op.sizes(3)
-        return op.form(f"tf_segment({data}, {{2}}, {count.text(3)}, {kind!r}, empty=0)", *operands, *count.operands)
-    return op.form(f"tf_segment({data}, {{2}}, int({{2}}.max()) + 1, {kind!r}, empty=0)", *operands)
+        return op.form(f"tf_segment({data}, {{2}}, {count.text(3)}, {kind!r})", *operands, *count.operands)
+    return op.form(f"tf_segment({data}, {{2}}, int({{2}}.max()) + 1, {kind!r})", *operands)
 
 
 # -- search, sparse --------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def hsv_to_rgb(op: Op) -> Expression:
     return op.form("tf_hsv_to_rgb({0})", op.tensor(0))
 
 
-_NMS = "the shape depends on the data; boxes are taken one by one in Python: slow for many"
+_NMS = "the shape depends on the data; boxes are taken one by one in Python: slow for many, and not in graph mode"
 
 
 @rule("NonMaxSuppression", "NonMaxSuppressionV2", "NonMaxSuppressionV3", form="tf_non_max_suppression", note=_NMS)

@@ -21,20 +21,21 @@ def sparse_softmax_cross_entropy(op: Op) -> Expression:
     return op.form(form if len(op.node.shapes) > 1 else f"{form}[0]", op.tensor(0), op.tensor(1))
 
 
-@rule("CTCLoss", "CTCLossV2", form="ops.CTCLoss")
+@rule(
+    "CTCLoss",
+    "CTCLossV2",
+    form="ops.CTCLoss",
+    note="the gradient is the one that the op gives: MindSpore mixes up the batch",
+)
 def ctc_loss(op: Op) -> Expression:
     """tf.nn.ctc_loss with sparse labels; the blank is the last class of CTCLoss, the first of CTCLossV2."""
     if op.dtype() == "float64":
         raise NoForm("the CTC loss in float64")
     names = ("preprocess_collapse_repeated", "ctc_merge_repeated", "ignore_longer_outputs_than_inputs")
-    flags = ", ".join(f"{name}={bool(op.attr(name))}" for name in names if op.attr(name) is not None)
-    if op.node.op == "CTCLoss":
-        return op.form(f"ops.CTCLoss({flags})({{0}}, {{1}}, {{2}}, {{3}})", *(op.tensor(i) for i in range(4)))
-    moved = "ops.concat(({0}[..., 1:], {0}[..., :1]), -1)"
-    form = f"ops.CTCLoss({flags})({moved}, {{1}}, {{2}} - 1, {{3}})"
-    if len(op.node.shapes) > 1:
-        form = f"tf_ctc_blank_first({form})"
-    return op.form(form, *(op.tensor(i) for i in range(4)))
+    flags = "".join(f", {name}={bool(op.attr(name))}" for name in names if op.attr(name) is not None)
+    first = ", blank_first=True" if op.node.op == "CTCLossV2" else ""
+    form = f"tf_ctc_loss({{0}}, {{1}}, {{2}}, {{3}}{first}{flags})"
+    return op.form(form if len(op.node.shapes) > 1 else f"{form}[0]", *(op.tensor(i) for i in range(4)))
 
 
 @rule("CTCGreedyDecoder", form="ops.ctc_greedy_decoder", note="the shapes depend on the data")

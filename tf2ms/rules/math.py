@@ -12,7 +12,7 @@ _HALF = {"float16": "float32"}
 # -- one input -------------------------------------------------------------------------------------------------------
 
 elementwise("Abs", form="ops.abs({0})")
-elementwise("ComplexAbs", form="ops.abs({0})")
+elementwise("ComplexAbs", form="ops.sqrt(ops.square(ops.real({0})) + ops.square(ops.imag({0})))")
 elementwise("Neg", form="-{0}")
 elementwise("Sign", form="ops.sign({0})", note="NaN gives 0 on CPU", through={"int8": "int32", "int16": "int32"})
 elementwise("Square", form="ops.square({0})")
@@ -80,7 +80,7 @@ elementwise("Mod", "TruncateMod", form="ops.truncate_mod({0}, {1})", through={"i
 elementwise("Pow", form="{0} ** {1}")
 elementwise("Maximum", form="ops.maximum({0}, {1})", note=_TIES)
 elementwise("Minimum", form="ops.minimum({0}, {1})", note=_TIES)
-elementwise("SquaredDifference", form="ops.square({0} - {1})")
+elementwise("SquaredDifference", "SquaredDistance", form="ops.square({0} - {1})")
 elementwise("Atan2", form="ops.atan2({0}, {1})")
 elementwise("Xdivy", form="ops.xdivy({0}, {1})")
 elementwise("Xlogy", form="tf_xlogy({0}, {1})", note="ops.xlogy(0, 0) is NaN on CPU")
@@ -89,7 +89,6 @@ elementwise("Igamma", form="ops.igamma({0}, {1})", note="float64 to 1e-7 on CPU"
 elementwise("Igammac", form="ops.igammac({0}, {1})", note="float64 to 1e-7 on CPU")
 elementwise("Zeta", form="ops.zeta({0}, {1})")
 elementwise("NextAfter", form="ops.nextafter({0}, {1})")
-elementwise("Complex", form="ops.Complex()({0}, {1})")
 elementwise("Equal", form="{0} == {1}")
 elementwise("NotEqual", form="{0} != {1}")
 elementwise("Less", form="{0} < {1}")
@@ -109,6 +108,15 @@ elementwise("RightShift", form="ops.bitwise_right_shift({0}, {1})")
 def div(op: Op) -> Expression:
     """TensorFlow 1's division: integers are truncated, as in C."""
     return op.form("ops.truncate_div({0}, {1})" if "int" in op.dtype() else "{0} / {1}")
+
+
+@rule("Complex", layout=any_order, form="ops.Complex()")
+def complex_(op: Op) -> Expression:
+    """tf.complex; MindSpore's kernel does not broadcast."""
+    if op.shape(0) == op.shape(1) and None not in (op.shape(0) or (None,)):
+        return op.form("ops.Complex()({0}, {1})", op.tensor(0), op.tensor(1))
+    wide = "ops.Complex()({0} + ops.zeros_like({1}), {1} + ops.zeros_like({0}))"
+    return op.form(wide, op.tensor(0), op.tensor(1))
 
 
 @rule("ApproximateEqual", layout=any_order, form="ops.abs({0} - {1}) < tolerance")

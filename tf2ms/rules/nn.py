@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.layout import Need, any_order, channels_of, keeps_order
@@ -224,7 +223,7 @@ def bias_add(op: Op) -> Expression:
     return op.form("{0} + {1}", op.input(0), op.weight(1, reshape=(bias.shape[0], *shape[1:])) if shape else bias)
 
 
-def _pool(op: Op, cls: str, fill: str = "0", **more: Any) -> Expression:
+def _pool(op: Op, cls: str, fill: str = "0") -> Expression:
     sizes = [op.spatial(name) for name in ("ksize", "strides")]
     pads = op.explicit_padding()
     cell = Cell(
@@ -232,7 +231,6 @@ def _pool(op: Op, cls: str, fill: str = "0", **more: Any) -> Expression:
         kernel_size=scalar_if_square(sizes[0]),
         stride=scalar_if_square(sizes[1]),
         pad_mode="valid" if pads else op.pad_mode(),
-        **more,
     )
     found = cell(op.tensor(0), defaults={"kernel_size": 1, "stride": 1, "pad_mode": "valid"})
     if not pads:

@@ -1,0 +1,64 @@
+"""The table itself: every row has a case, the page of ops is current, helpers stand alone."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from test_random import CASES as RANDOM
+from test_rules import CASES
+
+import tf2ms
+from tf2ms.rules.document import page
+from tf2ms.rules.registry import FAMILIES, all_rules, elementwise
+
+ROOT = Path(__file__).resolve().parents[2]
+WITHOUT_KERNEL = {
+    "BatchNormWithGlobalNormalization": "removed from GraphDefs of today",
+    "TopK": "removed from GraphDefs of today",
+    "CTCLossV2": "TensorFlow has it on GPU alone",
+    "HardSwish": "no TensorFlow kernel: other converters write it",
+    "SquaredDistance": "no TensorFlow kernel: other converters write it",
+    "Prelu": "no TensorFlow kernel: other converters write it",
+    "swish_f32": "a function of TensorFlow's Python",
+    "PlaceholderWithDefault": "an input",
+    "ResourceGather": "reads a variable: tests of variables",
+    "ResourceGatherNd": "reads a variable: tests of variables",
+    "StridedSliceAssign": "writes a variable",
+    "RandomShuffle": "a test of its own",
+}
+
+
+def test_every_row_has_a_case():
+    covered = {item.op for item in CASES} | {op for op, _ in RANDOM} | set(WITHOUT_KERNEL)
+    missing = {row.op for row in all_rules() if not row.reason} - covered
+    assert not missing
+
+
+def test_the_page_is_current():
+    assert (ROOT / "docs" / "ops.md").read_text(encoding="utf-8") == page(), "run python -m tf2ms.rules.document"
+
+
+def test_every_row_knows_its_family():
+    assert {row.family for row in all_rules()} == set(FAMILIES)
+
+
+def test_an_op_registered_twice_is_an_error():
+    with pytest.raises(ValueError, match="two rules"):
+        elementwise("Add", form="{0} + {1}")
+
+
+def test_a_reason_reaches_the_user():
+    with tf.Graph().as_default() as graph:
+        tf.raw_ops.StringLower(input=tf.compat.v1.placeholder(tf.string, (2,)), name="lower")
+    with pytest.raises(tf2ms.UnsupportedOpError, match="MindSpore has no strings"):
+        tf2ms.convert(graph.as_graph_def(), outputs=["lower"])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "templates" / "helpers").glob("*.py")), ids=lambda path: path.stem)
+def test_helpers_are_one_documented_definition(path):
+    (definition,) = ast.parse(path.read_text(encoding="utf-8")).body
+    assert definition.name.lower() == path.stem
+    assert ast.get_docstring(definition)

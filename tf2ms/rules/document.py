@@ -1,0 +1,82 @@
+"""The rule table as a page: `python -m tf2ms.rules.document > docs/ops.md`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from tf2ms.rules.optimizer import OPTIMIZERS
+from tf2ms.rules.registry import FAMILIES, Rule, all_rules
+
+_TITLES = {
+    "math": "Arithmetic",
+    "reduction": "Reductions and counting",
+    "nn": "Layers",
+    "array": "Shapes",
+    "gather": "Gather, scatter, segments",
+    "linalg": "Linear algebra",
+    "loss": "Losses",
+    "random": "Random numbers",
+    "image": "Images",
+    "signal": "Fourier transforms",
+    "quantise": "Quantisation",
+    "other": "No form",
+}
+
+_HEAD = """# TensorFlow ops
+
+What each TensorFlow op becomes. `python -m tf2ms.rules.document > docs/ops.md` writes this page from the rule table;
+`tf2ms ops NAME` shows a row. Every row with a form is compared with TensorFlow on CPU (`tests/rules`). `{0}`, `{1}` are
+the op's inputs; functions called `tf_…` come along in the generated file. A difference is named with the device that it
+was seen on; where no device is named it holds on all.
+"""
+
+
+def page() -> str:
+    """The page as Markdown."""
+    rows = defaultdict(list)
+    for row in all_rules():
+        rows[row.family].append(row)
+    parts = [_HEAD]
+    for family in FAMILIES:
+        formed = [row for row in rows[family] if not row.reason]
+        if formed:
+            parts.append(f"## {_TITLES[family]}\n\n" + _table(formed))
+    parts.append("## Optimizers\n\n" + _optimizers())
+    parts.append("## No MindSpore form\n\n" + _reasons([row for row in all_rules() if row.reason]))
+    return "\n".join(parts)
+
+
+def _table(rows: Iterable[Rule]) -> str:
+    """Ops that share form and difference share a line."""
+    lines = defaultdict(list)
+    for row in rows:
+        lines[(row.form, row.note)].append(row.op)
+    text = "| TensorFlow | MindSpore | Difference |\n|---|---|---|\n"
+    return text + "".join(
+        f"| {', '.join(ops)} | {_code(form)} | {_plain(note)} |\n" for (form, note), ops in lines.items()
+    )
+
+
+def _optimizers() -> str:
+    lines = "".join(f"| {op} | {_code(rule.cls)} |\n" for op, rule in sorted(OPTIMIZERS.items()))
+    return "| TensorFlow | MindSpore |\n|---|---|\n" + lines
+
+
+def _reasons(rows: Iterable[Rule]) -> str:
+    reasons = defaultdict(list)
+    for row in rows:
+        reasons[row.reason].append(row.op)
+    return "".join(f"- {', '.join(ops)}: {reason}.\n" for reason, ops in reasons.items())
+
+
+def _code(form: str) -> str:
+    return f"`{form.replace('|', chr(92) + '|')}`"
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+if __name__ == "__main__":
+    print(page(), end="")
