@@ -180,6 +180,7 @@ def ops(name: str | None, as_json: bool) -> None:
 
 
 main.add_command(verify_cli.verify)
+main.add_command(verify_cli.audit)
 
 
 def _working(message: str) -> Any:

@@ -73,6 +73,53 @@ def verify(graph: str, folder: str, as_json: bool, **options: Any) -> None:
     report(evidence, as_json)
 
 
+@click.command()
+@click.argument("graph")
+@click.argument("port")
+@click.option("--checkpoint", metavar="PATH", help="The variables' values; by default the graph's own initializers.")
+@click.option("--outputs", metavar="A,B", help="The network's outputs, where the graph leaves them open.")
+@click.option("--loss", metavar="TENSOR", help="The loss, where the graph leaves it open.")
+@click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=1,224,224,3",
+              help="Shape of an input that the graph leaves open; may be repeated.")  # fmt: skip
+@click.option("--tensorflow-python", metavar="PYTHON", help="Interpreter that has TensorFlow.")
+@click.option("--mindspore-python", metavar="PYTHON", help="Interpreter that has MindSpore.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def audit(graph: str, port: str, outputs: str | None, as_json: bool, **options: Any) -> None:
+    """List where a MindSpore cell that you wrote by hand departs from GRAPH. PORT is FILE.py:CLASS; the file is run.
+
+    Exits with 3 when something departs.
+
+    \b
+    Examples:
+      tf2ms audit graph.pbtxt my_posenet.py:PoseNet
+      tf2ms audit model.meta net.py:Net --checkpoint model.ckpt
+    """
+    from rich.table import Table
+
+    from tf2ms.cli import _console, _escaped, _working
+    from tf2ms.verify.audit import audit as run
+
+    names = [name.strip() for name in outputs.split(",") if name.strip()] if outputs else None
+    with _working("running TensorFlow and MindSpore"):
+        found = run(graph, port, outputs=names, **options)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        console = _console()
+        console.print(f"{found.matched} of {found.layers} layers of the graph found in the port", highlight=False)
+        table = Table("Where", "Line", "What", "Port", "Graph", "TensorFlow", box=None, pad_edge=False)
+        for item in found.departures:
+            line = str(item.line) if item.line else ""
+            table.add_row(*map(_escaped, (item.path or "", line, item.what, item.port, item.graph, item.node or "")))
+        if found.departures:
+            console.print(table)
+        for note in found.notes:
+            console.print(_escaped(f"note: {note}"), highlight=False, soft_wrap=True)
+    if not found.passed:
+        count = len(found.departures)
+        raise VerifyError(f"the port departs from the graph in {count} place{'s' if count > 1 else ''}")
+
+
 def verify_written(graph: str, paths: Sequence[str], checkpoint: str | None, shapes: Any) -> Evidence:
     """What `convert --verify` runs on the files it wrote: every level with its defaults."""
     from tf2ms.cli import _working

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ _FREE_SIZE = 16
 _PASSED = frozenset({"Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StopGradient"})
 
 
-def read_batch(path: str | Path, inputs: list[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+def read_batch(path: str | Path, inputs: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     """The batch in an .npz file, by tensor: its arrays by tensor, node or argument name, else in order.
 
     Raises: SourceError if there are too few arrays, or one has another shape than the graph's.
@@ -46,7 +46,7 @@ def read_batch(path: str | Path, inputs: list[Mapping[str, Any]]) -> dict[str, n
     return batch
 
 
-def make_batch(graph: Graph, inputs: list[Mapping[str, Any]], batch_size: int, seed: int) -> dict[str, np.ndarray]:
+def make_batch(graph: Graph, inputs: Sequence[Mapping[str, Any]], batch_size: int, seed: int) -> dict[str, np.ndarray]:
     """A batch of random numbers: normal ones, and integers inside the range of what consumes them."""
     rng = np.random.default_rng(seed)
     batch = {}

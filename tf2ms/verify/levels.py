@@ -414,11 +414,13 @@ def free(sides: Sides, steps: int) -> Iterator[Check | Curves | str]:
 def band(values: np.ndarray, bars: Bars) -> list[float]:
     """How far a run may be from the nearest of TensorFlow's at each step, relative to the loss.
 
-    Runs part ways and do not come together again, so the widest spread so far counts.
+    Runs part ways at a step that rounding chooses, and do not come together again: the widest spread counts, up to
+    the step after.
     """
     scale = np.maximum(np.abs(values).max(axis=0), np.finfo(np.float32).tiny)
     spread = np.maximum.accumulate(np.nan_to_num((values.max(axis=0) - values.min(axis=0)) / scale))
-    return [float(size) for size in np.maximum(bars.free, bars.spread_factor * spread)]
+    ahead = np.append(spread[1:], spread[-1:])
+    return [float(size) for size in np.maximum(bars.free, bars.spread_factor * ahead)]
 
 
 def _inside(theirs: np.ndarray, ours: float, allowed: float) -> Check:

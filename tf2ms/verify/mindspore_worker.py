@@ -20,6 +20,7 @@ os.environ.setdefault("GLOG_v", "3")
 
 import numpy as np
 
+from tf2ms.verify import port
 from tf2ms.verify.arrays import SavedArrays, save_arrays
 from tf2ms.verify.process import serve
 
@@ -32,14 +33,16 @@ _POWERS = {"beta1_power": "beta1", "beta2_power": "beta2"}
 class Side:
     """The generated module and its network; the methods are the commands."""
 
-    _running: list[str]
+    def prepare(self) -> None:
+        """Imports MindSpore, which takes its time."""
+        import mindspore  # noqa: F401
 
     def load(self, module: str, parameters: list[dict[str, Any]], weights: str, training: bool) -> dict[str, Any]:
         """Imports the generated file and fills its network; returns the parameters that did not fit."""
         import mindspore as ms
 
         ms.set_context(mode=ms.PYNATIVE_MODE)
-        self._running = []
+        self._running: list[str] = []
         self._module = import_file(module)
         self._entries = {item["name"]: item for item in parameters}
         self._training = training
@@ -89,8 +92,7 @@ class Side:
             for index, output in enumerate(outputs):
                 taken[f"output:{index}"] = output.asnumpy()
         except Exception as error:  # noqa: BLE001  # the layers that did run are part of the result
-            lines = [line for line in str(error).splitlines() if line.strip("- \t")]
-            failure = {"message": f"{type(error).__name__}: {lines[0] if lines else ''}", "layer": self.layer(error)}
+            failure = self._failure(error)
         finally:
             for handle in handles:
                 handle.remove()
@@ -243,6 +245,37 @@ class Side:
         finally:
             ms.set_context(mode=ms.PYNATIVE_MODE)
 
+    # -- a port by hand ------------------------------------------------------------------------------------------------
+
+    def inspect_port(self, module: str, cls: str, reads: list[list[str]]) -> dict[str, Any]:
+        """Makes a cell of a hand-written file; its layers, and which attributes nothing ever sets."""
+        import mindspore as ms
+
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+        self._module = import_file(module)
+        self._network = getattr(self._module, cls)().set_train(False)
+        return {"layers": port.layers(self._network), "undefined": port.undefined(self._module, reads)}
+
+    def run_port(
+        self, feeds: str, inputs: list[dict[str, Any]], parameters: str, layers: str, path: str
+    ) -> dict[str, Any]:
+        """Runs it on the graph's weights, with TensorFlow's value in place of what each layer gives."""
+        self._running = []
+        taken: dict[str, np.ndarray] = {}
+        port.fill(self._network, SavedArrays(parameters))
+        notes = port.watch(self._network, SavedArrays(layers), taken, self._running)
+        failure = None
+        try:
+            self._network(*tensors(SavedArrays(feeds), inputs))
+        except Exception as error:  # noqa: BLE001  # the layers that did run are part of the result
+            failure = self._failure(error)
+        save_arrays(path, taken)
+        return {"notes": notes, "failure": failure}
+
+    def _failure(self, error: Exception) -> dict[str, str | None]:
+        lines = [line for line in str(error).splitlines() if line.strip("- \t")]
+        return {"message": f"{type(error).__name__}: {lines[0] if lines else ''}", "layer": self.layer(error)}
+
     def layer(self, error: Exception) -> str | None:
         """The layer that was running."""
         running = getattr(self, "_running", [])
@@ -392,7 +425,18 @@ def _is_sum(value: ast.expr | None) -> bool:
 def main() -> None:
     """Serves commands until stdin ends."""
     side = Side()
-    names = ("load", "forward", "loss", "gradients", "settings", "update", "train")
+    names = (
+        "prepare",
+        "load",
+        "forward",
+        "loss",
+        "gradients",
+        "settings",
+        "update",
+        "train",
+        "inspect_port",
+        "run_port",
+    )
     serve({name: getattr(side, name) for name in names}, side.layer)
 
 

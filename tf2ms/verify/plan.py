@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,20 +89,8 @@ class Plan:
 
     @property
     def variables(self) -> list[dict[str, Any]]:
-        """Every variable of the graph, for the TensorFlow worker: node, name, dtype, shape, and how it starts."""
-        initial = find_initializers(self.graph)
-        return [
-            {
-                "node": node.name,
-                "name": _variable_name(node),
-                "resource": node.op == "VarHandleOp",
-                "dtype": node.attr("dtype", "float32"),
-                "initial": str(initial[node.name]) if node.name in initial else None,
-                "needed": node.name in self._needed,
-            }
-            for node in self.graph
-            if is_variable(node)
-        ]
+        """Every variable of the graph, as the TensorFlow worker wants them."""
+        return variables_of(self.graph, self._needed)
 
     @property
     def _needed(self) -> set[str]:
@@ -272,6 +260,23 @@ def _made_class(cls: ast.ClassDef, attribute: str) -> str | None:
 
 def _variable_name(node: Node) -> str:
     return str((node.attr("shared_name") or node.name) if node.op == "VarHandleOp" else node.name)
+
+
+def variables_of(graph: Graph, needed: Collection[str]) -> list[dict[str, Any]]:
+    """Every variable for the TensorFlow worker: node, name, type, how it starts, whether it cannot do without."""
+    initial = find_initializers(graph)
+    return [
+        {
+            "node": node.name,
+            "name": _variable_name(node),
+            "resource": node.op == "VarHandleOp",
+            "dtype": node.attr("dtype", "float32"),
+            "initial": str(initial[node.name]) if node.name in initial else None,
+            "needed": node.name in needed,
+        }
+        for node in graph
+        if is_variable(node)
+    ]
 
 
 def _applies(graph: Graph) -> Iterator[Apply]:

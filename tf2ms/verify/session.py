@@ -111,6 +111,7 @@ def _start(
     """Both processes, loaded; and the parameters that did not take their value."""
     theirs = stack.enter_context(tensorflow_worker(work, pythons[0]))
     ours = stack.enter_context(Worker("MindSpore", "tf2ms.verify.mindspore_worker", work, pythons[1]))
+    ours.send("prepare")
     graph = work / "graph.pb"
     graph.write_bytes(plan.graph_def.SerializeToString())
     sides = Sides(plan, bars, theirs, ours, work, batch, str(graph), pythons[0])
@@ -127,6 +128,7 @@ def _start(
     variables = {item["name"] for item in plan.variables}
     constants = {item["variable"] for item in plan.map["parameters"]} - variables
     theirs.call("weights", path=sides.path("weights"), constants=sorted(Tensor.parse(name).node for name in constants))
+    ours.receive()
     loaded = ours.call(
         "load",
         module=str(plan.module.absolute()),
