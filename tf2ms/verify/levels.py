@@ -15,7 +15,7 @@ from tf2ms.graph import Tensor
 from tf2ms.rules.optimizer import OPTIMIZERS
 from tf2ms.verify.arrays import SavedArrays, save_arrays
 from tf2ms.verify.compare import Difference, by_norm, largest, updates
-from tf2ms.verify.plan import Layer, Plan, Watched
+from tf2ms.verify.plan import Layer, Plan, Watched, function_of, watched
 from tf2ms.verify.process import Worker, WorkerError
 from tf2ms.verify.types import Bars, Check, Crash, Curves, Place
 
@@ -96,11 +96,20 @@ def forward(sides: Sides) -> Iterator[Check | Crash | str]:
     samples = _SAMPLES if batch > _WHOLE_LAYERS else None
     if samples:
         yield f"layers are compared on the first {samples} of {batch} samples, outputs on all"
-    seen = {watched.tensor for layer in plan.layers for watched in (layer.output, *layer.inputs)}
+    seen = {item.tensor for layer in plan.layers for item in (layer.output, *layer.inputs)}
+    hidden = {name for layer in plan.layers for item in layer.inputs for name in plan.between(item.tensor)}
+    seen |= {str(Tensor(name)) for name in hidden}
+    functions = {function_of(plan.layout.graph[name].op) for name in hidden} - {None}
     paths = [str(layer.place.path) for layer in plan.layers]
     backbone = [item for item in sides.inputs if item["feeds"] == "backbone"]
     sides.mindspore.send(
-        "forward", feeds=sides.path("feeds"), inputs=backbone, layers=paths, path=sides.path("ms"), samples=samples
+        "forward",
+        feeds=sides.path("feeds"),
+        inputs=backbone,
+        layers=paths,
+        functions=sorted(str(name) for name in functions),
+        path=sides.path("ms"),
+        samples=samples,
     )
     failed = None
     try:
@@ -116,7 +125,7 @@ def forward(sides: Sides) -> Iterator[Check | Crash | str]:
     if failed is not None:
         raise failed
     theirs, ours = SavedArrays(sides.path("layers")), SavedArrays(sides.path("ms"))
-    found = [*_silent(plan, state), *_layers(plan, theirs, ours, bar)]
+    found = [*_silent(plan, state), *_layers(plan, theirs, ours, state["calls"], bar)]
     yield from (item.check for item in sorted(found, key=lambda item: item.position))
     if state["failure"] is not None:
         yield Crash("MindSpore", "forward", state["failure"]["message"], _described(plan, state["failure"]["layer"]))
@@ -148,7 +157,11 @@ def _silent(plan: Plan, state: Mapping[str, Any]) -> Iterator[_Found]:
 
 
 def _layers(
-    plan: Plan, theirs: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray], bar: float
+    plan: Plan,
+    theirs: Mapping[str, np.ndarray],
+    ours: Mapping[str, np.ndarray],
+    calls: Sequence[Mapping[str, Any]],
+    bar: float,
 ) -> Iterator[_Found]:
     """What each layer gives, and what it takes where no layer gives it or it arrives changed."""
     made_by_layers = {layer.output.tensor for layer in plan.layers}
@@ -162,11 +175,36 @@ def _layers(
             what = (
                 f"input {index + 1} of {layer.place.path}" if len(layer.inputs) > 1 else f"input of {layer.place.path}"
             )
-            yield _Found(plan.position(item.tensor), replace(check, what=what, place=_read_at(plan, item, layer)))
+            check = replace(check, what=what, place=_read_at(plan, item, layer))
+            culprit = None if check.passed else _culprit(plan, item.tensor, theirs, ours, calls, bar)
+            yield culprit or _Found(plan.position(item.tensor), check)
         key = f"out:{layer.place.path}"
         if key in ours:
             check = _compared("forward", "layer", layer.output, theirs[layer.output.tensor], ours[key], bar)
             yield _Found(layer.position, replace(check, place=layer.place))
+
+
+def _culprit(
+    plan: Plan,
+    tensor: str,
+    theirs: Mapping[str, np.ndarray],
+    ours: Mapping[str, np.ndarray],
+    calls: Sequence[Mapping[str, Any]],
+    bar: float,
+) -> _Found | None:
+    """The first op on the way to a departing tensor whose value no call of its function gave."""
+    for name in plan.between(tensor):
+        function = function_of(plan.layout.graph[name].op)
+        item = watched(plan.layout, Tensor(name))
+        made = [
+            (call["line"], largest(theirs[item.tensor], item.restore(ours[f"call:{index}"])))
+            for index, call in enumerate(calls)
+            if call["function"] == function
+        ]
+        if made and not any(found.within(bar) for _, found in made):
+            line, found = min(made, key=lambda pair: (bool(pair[1].problem), pair[1].size or 0.0))
+            return _Found(plan.position(name), _check("forward", str(function), found, bar, Place(name, line=line)))
+    return None
 
 
 def _taken(layer: Layer, ours: Mapping[str, np.ndarray]) -> list[tuple[Watched, str]]:

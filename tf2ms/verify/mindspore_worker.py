@@ -72,11 +72,18 @@ class Side:
     # -- forward -------------------------------------------------------------------------------------------------------
 
     def forward(
-        self, feeds: str, inputs: list[dict[str, Any]], layers: list[str], path: str, samples: int | None
+        self,
+        feeds: str,
+        inputs: list[dict[str, Any]],
+        layers: list[str],
+        functions: list[str],
+        path: str,
+        samples: int | None,
     ) -> dict[str, Any]:
-        """Runs the network; writes `output:i`, and `out:PATH`, `in:PATH:k` of each layer.
+        """Runs the network; writes `output:i`, `out:PATH` and `in:PATH:k` of each layer, `call:i` of `ops` functions.
 
-        Returns the layers that are not cells (`bare`), that do not exist and that never ran, and what the run died of.
+        Returns the layers that are not cells (`bare`), that do not exist and that never ran, the function and line of
+        each call, and what the run died of.
         """
         found = {name: cell for name, cell in self._network.cells_and_names() if name}
         taken: dict[str, np.ndarray] = {}
@@ -86,6 +93,10 @@ class Side:
                 handles += self._watch(layer, found[layer], taken, samples)
         batch = tensors(SavedArrays(feeds), inputs)
         failure = None
+        calls: list[dict[str, Any]] = []
+        ops = getattr(self._module, "ops", None)
+        if ops is not None:
+            self._module.ops = _Recorded(ops, frozenset(functions), calls, taken, samples)  # type: ignore[attr-defined]
         try:
             outputs = self._network(*batch)
             outputs = outputs if isinstance(outputs, tuple | list) else (outputs,)
@@ -97,12 +108,13 @@ class Side:
             for handle in handles:
                 handle.remove()
             self._running.clear()
+            if ops is not None:
+                self._module.ops = ops  # type: ignore[attr-defined]
         save_arrays(path, taken)
         bare = [name for name in layers if name not in found and _has(self._network, name)]
         missing = [name for name in layers if name not in found and name not in bare]
         silent = [name for name in layers if name in found and f"out:{name}" not in taken]
-        kind = {name: type(found[name]).__name__ for name in layers if name in found}
-        return {"bare": bare, "missing": missing, "silent": silent, "kinds": kind, "failure": failure}
+        return {"bare": bare, "missing": missing, "silent": silent, "calls": calls, "failure": failure}
 
     def _watch(self, name: str, cell: Any, taken: dict[str, np.ndarray], samples: int | None) -> list[Any]:
         def before(_: Any, arguments: tuple[Any, ...]) -> None:
@@ -280,6 +292,34 @@ class Side:
         """The layer that was running."""
         running = getattr(self, "_running", [])
         return running[-1] if running else None
+
+
+class _Recorded:
+    """`mindspore.ops` as the generated module sees it for one run: some functions leave a note of what they gave."""
+
+    def __init__(
+        self,
+        ops: Any,
+        functions: frozenset[str],
+        calls: list[dict[str, Any]],
+        taken: dict[str, np.ndarray],
+        samples: int | None,
+    ):
+        self._ops, self._functions, self._calls, self._taken, self._samples = ops, functions, calls, taken, samples
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self._ops, name)
+        if name not in self._functions:
+            return function
+
+        def recorded(*arguments: Any, **keywords: Any) -> Any:
+            result = function(*arguments, **keywords)
+            if hasattr(result, "asnumpy"):
+                self._taken[f"call:{len(self._calls)}"] = first(result, self._samples)
+                self._calls.append({"function": name, "line": sys._getframe(1).f_lineno})
+            return result
+
+        return recorded
 
 
 # -- the optimizer's state ---------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -107,7 +106,20 @@ class Plan:
         for layer in self.layers:
             if layer.place.node == node:
                 return layer.place
-        return Place(node, line=_line_of(self, node))
+        return Place(node)
+
+    def between(self, tensor: str) -> tuple[str, ...]:
+        """The nodes, in order, that lead from layers and inputs to a tensor: those that no hook on a layer sees."""
+        ends = {layer.place.node for layer in self.layers}
+        found: set[str] = set()
+        stack = [Tensor.parse(tensor).node]
+        while stack:
+            node = self.layout.graph[stack.pop()]
+            if node.name in found or node.name in ends or not node.inputs or node.is_weight() or not node.origins:
+                continue
+            found.add(node.name)
+            stack.extend(source.node for source in node.inputs)
+        return tuple(sorted(found, key=self.position))
 
 
 def make_plan(source: Any, folder: str | Path, shapes: Mapping[str, Any] | None = None) -> Plan:
@@ -205,54 +217,11 @@ def watched(layout: Layout, tensor: Tensor) -> Watched:
     )
 
 
-def _line_of(plan: Plan, name: str) -> int | None:
-    """The line that writes an op which is no layer: its function's, in the class of the layers that feed it."""
-    node = plan.layout.graph.nodes.get(name)
-    rule = find_rule(node.op) if node is not None else None
-    functions = re.findall(r"ops\.(\w+)", rule.form) if rule else []
-    if node is None or not functions:
-        return None
-    tree = ast.parse(plan.module.read_text("utf-8"))
-    classes = {item.name: item for item in tree.body if isinstance(item, ast.ClassDef)}
-    for cls in _classes_around(plan, classes, node):
-        for item in ast.walk(cls):
-            if isinstance(item, ast.Call) and isinstance(item.func, ast.Attribute) and item.func.attr in functions:
-                return item.lineno
-    return None
-
-
-def _classes_around(plan: Plan, classes: Mapping[str, ast.ClassDef], node: Node) -> Iterator[ast.ClassDef]:
-    """The classes that may write `node`, innermost first: that which holds all layers feeding it, and those around."""
-    graph = plan.layout.graph
-    paths = {layer.place.node: (layer.place.path or "").split(".") for layer in plan.layers}
-    feeding: list[list[str]] = []
-    stack = list(node.inputs)
-    while stack:
-        source = stack.pop().node
-        if source in paths:
-            feeding.append(paths[source])
-        elif not graph[source].is_weight():
-            stack.extend(graph[source].inputs)
-    shared = feeding[0][:-1] if feeding else []
-    for path in feeding:
-        while path[: len(shared)] != shared:
-            shared = shared[:-1]
-    for depth in range(len(shared), -1, -1):
-        cls = classes.get(plan.map["network"])
-        for attribute in shared[:depth]:
-            cls = classes.get(_made_class(cls, attribute) or "") if cls is not None else None
-        if cls is not None:
-            yield cls
-
-
-def _made_class(cls: ast.ClassDef, attribute: str) -> str | None:
-    """The class that `self.attribute = Class(…)` makes."""
-    for item in ast.walk(cls):
-        if isinstance(item, ast.Assign) and isinstance(item.value, ast.Call) and isinstance(item.value.func, ast.Name):
-            target = item.targets[0]
-            if isinstance(target, ast.Attribute) and target.attr == attribute:
-                return item.value.func.id
-    return None
+def function_of(op: str) -> str | None:
+    """The function of `mindspore.ops` whose result is the op's, where its rule writes one."""
+    rule = find_rule(op)
+    found = re.match(r"ops\.(\w+)", rule.form) if rule is not None else None
+    return found.group(1) if found else None
 
 
 # -- training ----------------------------------------------------------------------------------------------------------
