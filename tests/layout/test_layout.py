@@ -448,7 +448,15 @@ def test_keep_nhwc_transposes_once_at_each_end():
     assert transposes(tf2ms.convert(build(flatten_dense).graph, keep_nhwc=True).code) == 1
 
 
-TRAINED = [flatten_dense_relu, flatten_add_vector_dense, flatten_transposed_kernel, channel_variable, rows, residual, lrn]
+TRAINED = [
+    flatten_dense_relu,
+    flatten_add_vector_dense,
+    flatten_transposed_kernel,
+    channel_variable,
+    rows,
+    residual,
+    lrn,
+]
 
 
 @pytest.mark.parametrize("make", TRAINED, ids=_name)

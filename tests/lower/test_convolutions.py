@@ -202,7 +202,7 @@ ELEMENTWISE = {
     "ZerosLike": lambda x, y: x + tf.raw_ops.ZerosLike(x=y),
     "OnesLike": lambda x, y: x + tf.raw_ops.OnesLike(x=y),
     "precedence": lambda x, y: (x - (y - x)) / (tf.exp(x) / (1.0 + tf.exp(y))) - -x * (x + y),
-    "powers": lambda x, y: (-tf.abs(x) ** 2.0) ** 2.0,
+    "powers": lambda x, y: (-(tf.abs(x) ** 2.0)) ** 2.0,
 }
 
 

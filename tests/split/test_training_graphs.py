@@ -443,7 +443,13 @@ def test_inputs_by_name_cut_the_graph(tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{"loss": "no_such"}, {"outputs": ["no_such"]}, {"inputs": ["no_such"]}, {"outputs": ["fc/BiasAdd:7"]}, {"loss": ""}],
+    [
+        {"loss": "no_such"},
+        {"outputs": ["no_such"]},
+        {"inputs": ["no_such"]},
+        {"outputs": ["fc/BiasAdd:7"]},
+        {"loss": ""},
+    ],
     ids=str,
 )
 def test_unknown_names_are_errors(options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -46,7 +47,7 @@ class Place:
 class Check:
     """One comparison. `difference` is None where nothing could be compared; `message` then says why.
 
-    `values` are TensorFlow's and MindSpore's where they differ most. `note` marks a check that cannot fail.
+    `values` are TensorFlow's and MindSpore's where they differ most.
     """
 
     level: str
@@ -107,7 +108,7 @@ class Evidence:
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain data; the schema is in docs/verify.md."""
         first = self.first_departure()
-        return {
+        plain = {
             "passed": self.passed,
             "levels": list(self.levels),
             "skipped": dict(self.skipped),
@@ -119,3 +120,13 @@ class Evidence:
             "curves": asdict(self.curves) if self.curves else None,
             "plot": self.plot,
         }
+        return {name: _finite(value) for name, value in plain.items()}
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinity as text, which JSON has no numbers for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
