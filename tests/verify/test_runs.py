@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import graphs
@@ -93,6 +94,14 @@ def test_nan_on_both_sides_is_reported_and_on_one_side_fails(project, tmp_path):
     )
     evidence = verify(project[0], out, levels=["forward"])
     assert "NaN in MindSpore only" in evidence.failures()[0].message
+
+
+def test_other_interpreters(project, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    evidence = verify(*project, levels=["forward"], tensorflow_python=str(python), mindspore_python=str(python))
+    assert evidence.passed, evidence.crashes
 
 
 def weights_of(project, tmp_path) -> Path:

@@ -147,7 +147,7 @@ def show(evidence: Evidence) -> None:
     from tf2ms.cli import _console, _escaped
 
     console = _console()
-    table = Table("Level", "Compared", "Largest difference", "Bar", "Where", "", box=None, pad_edge=False)
+    table = Table("Level", "Compared", "Worst", "Bar", "Where", "", box=None, pad_edge=False)
     for level in ("weights", *_LEVELS):
         checks = [check for check in evidence.checks if check.level == level]
         if checks:
@@ -158,7 +158,7 @@ def show(evidence: Evidence) -> None:
                 _compared(level, checks),
                 "" if worst.difference is None else f"{worst.difference:.1e}",
                 "" if worst.bar is None else f"{worst.bar:.1e}",
-                _escaped("" if level in ("weights", "free") else str(worst.place)),
+                _escaped("" if level in ("weights", "free") else _where(worst)),
                 "[green]ok[/]" if good else "[bold red]missed[/]",
             )
         elif level in evidence.skipped:
@@ -207,15 +207,21 @@ def _badness(check: Check) -> tuple[bool, float]:
 
 def _compared(level: str, checks: Sequence[Check]) -> str:
     if level == "weights":
-        return checks[0].what if checks[0].passed else f"{len(checks)} parameters do not fit"
+        return checks[0].what if checks[0].passed else f"{len(checks)} do not fit"
     if level == "forward":
         outputs = sum(check.what.startswith("output ") for check in checks)
         return f"{len(checks) - outputs} layers, {outputs} outputs"
     if level == "loss":
         terms = sum(check.what.startswith("term ") for check in checks)
-        return f"loss and {terms} terms" if terms else "loss"
-    names = {"gradients": "gradients", "update": "variables, slots and settings", "free": "steps shown"}
-    return f"{len(checks)} {names[level]}"
+        return f"loss, {terms} terms" if terms else "loss"
+    if level == "free":
+        return "loss of each step"
+    return f"{len(checks)} {'gradients' if level == 'gradients' else 'values'}"
+
+
+def _where(check: Check) -> str:
+    place = check.place
+    return f"{place.node or place.path or ''}" + (f" (line {place.line})" if place.line else "")
 
 
 def _verdict(evidence: Evidence) -> str:
