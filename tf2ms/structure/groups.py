@@ -133,6 +133,9 @@ def arguments_of(step: Step) -> dict[str, Value]:
     return {**dict(step.layer.defaults), **dict(step.layer.arguments)} if step.layer else {}
 
 
+_MAX_REGION = 256
+"""A block of more steps is no block; without a bound, a sum of a thousand terms would cost a million looks."""
+
 _MAX_DEPTH = 16
 """Scopes nested deeper than this are taken as one: nobody writes them, and each level costs a look at every step."""
 
@@ -194,8 +197,12 @@ def regions(body: Body) -> Iterator[Group]:
 
 
 def _between(body: Body, fork: Any, join: int) -> set[int]:
-    members, stack = set(), [join]
+    """The steps on the ways from the fork to the join; nothing if they are too many for one block."""
+    members: set[int] = set()
+    stack = [join]
     while stack:
+        if len(members) > _MAX_REGION:
+            return set()
         index = stack.pop()
         if index not in members and index != fork:
             members.add(index)
