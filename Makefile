@@ -15,6 +15,21 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
+demo: $(READY)  ## PoseNet from a TensorBoard log to a MindSpore script that trains on the CPU
+	rm -rf out
+	$(BIN)/python -m reference_tf export -o out/tf
+	$(BIN)/python -m reference_tf data --synthetic 300 -o out/scene
+	$(BIN)/python -m reference_tf data --cambridge out/scene -o out/data --columns images,target_xyz,target_wpqr
+	$(BIN)/tf2ms inspect out/tf/logs
+	$(BIN)/tf2ms convert out/tf/logs -o out/ms --name PoseNet --checkpoint out/tf/posenet.ckpt
+	cd out/ms && ../../$(BIN)/python posenet_ms.py --device-target CPU --data ../data/train.mindrecord \
+		--checkpoint posenet.ckpt --batch-size 8 --epochs 4
+	cd out/ms && ../../$(BIN)/python posenet_ms.py --device-target CPU --data ../data/test.npz --batch-size 8 \
+		--checkpoint "$$(ls -t checkpoints/*.ckpt | head -1)" --predict predictions.npz
+	$(BIN)/python -m reference_tf evaluate --data out/data/test.npz --predictions out/ms/predictions.npz
+	@echo
+	@echo "Done: read out/ms/posenet_ms.py, made from the TensorBoard log out/tf/logs and trained as shown above."
+
 lint: $(READY)  ## ruff (lint, format) and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -110,8 +110,20 @@ def convert(
     stem = _stem(name or found.name or _FALLBACK_NAME)
     module = emit(structure(lowered, title, style), stem)
     values = _values(module, checkpoint)
+    drawn: tuple[str, ...] = ()
+    if checkpoint is None and values is not None and roles.optimizer is not None:
+        drawn = (
+            f"{stem}.ckpt holds arrays of the graph and weights drawn as it says: train with --checkpoint {stem}.ckpt",
+        )
     return Conversion(
-        title, stem, module.code, module.map, values, roles, lowered, (*found.notes, *roles.notes, *_notes(roles))
+        title,
+        stem,
+        module.code,
+        module.map,
+        values,
+        roles,
+        lowered,
+        (*found.notes, *roles.notes, *_notes(roles), *drawn),
     )
 
 
@@ -125,23 +137,31 @@ def _notes(roles: Roles) -> tuple[str, ...]:
     notes = []
     if roles.loss is None:
         notes.append("no training in this graph: the inference network is converted")
-    unknown = [item.name for item in roles.variables if item.initializer is None and roles.optimizer is not None]
+    unknown = [item.name for item in roles.variables if roles.optimizer and item.initializer is None]
     if unknown:
-        notes.append(f"how {len(unknown)} variables start is not recovered: {', '.join(unknown[:3])} …")
+        names = f"{', '.join(unknown[:3])}{' …' if len(unknown) > 3 else ''}"
+        notes.append(f"{len(unknown)} variables start as MindSpore's layers do unless --checkpoint is given: {names}")
     return tuple(notes)
 
 
 def _values(module: Module, checkpoint: str | Path | None) -> dict[str, np.ndarray] | None:
-    """Every parameter's value in MindSpore's layout; None if the values are not known.
+    """Every parameter's value in MindSpore's layout; None if the values are not known and not needed.
+
+    Without a checkpoint, a graph that holds arrays (large constants, initial values) gets its variables drawn as it
+    says, so that the arrays have a checkpoint to be in.
 
     Raises: SourceError naming every variable that the checkpoint lacks or has in another shape.
     """
-    stored: Mapping[str, np.ndarray] = read_weights(checkpoint) if checkpoint is not None else {}
-    if checkpoint is None and any(weight.value is None for weight in module.weights.values()):
+    weights = module.weights.values()
+    if not module.weights or (checkpoint is None and not any(_holds_array(weight) for weight in weights)):
         return None
+    stored: Mapping[str, np.ndarray] = read_weights(checkpoint) if checkpoint is not None else {}
+    random = np.random.default_rng(0)
     values, wrong = {}, []
     for name, weight in module.weights.items():
         value = weight.value if weight.value is not None else _stored(stored, weight)
+        if value is None and checkpoint is None and weight.initializer is not None:
+            value = weight.initializer.draw(weight.source_shape, random)
         if value is None:
             wrong.append(f"{weight.variable} is missing")
         elif value.shape != weight.source_shape:
@@ -150,8 +170,15 @@ def _values(module: Module, checkpoint: str | Path | None) -> dict[str, np.ndarr
             values[name] = weight.convert(value).astype(weight.dtype, copy=False)
     if wrong:
         more = f"\n  … and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        raise SourceError(f"{checkpoint} does not fit the graph:\n  " + "\n  ".join(wrong[:10]) + more)
+        what = (
+            f"{checkpoint} does not fit the graph" if checkpoint else "the graph's arrays need --checkpoint beside them"
+        )
+        raise SourceError(f"{what}:\n  " + "\n  ".join(wrong[:10]) + more)
     return values
+
+
+def _holds_array(weight: Weight) -> bool:
+    return weight.value is not None or (weight.initializer is not None and weight.initializer.kind == "value")
 
 
 def _stored(stored: Mapping[str, np.ndarray], weight: Weight) -> np.ndarray | None:

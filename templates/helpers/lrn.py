@@ -8,8 +8,5 @@ class LRN(nn.Cell):
     def construct(self, x):
         channels = ops.arange(x.shape[1])
         near = ops.abs(channels.reshape(-1, 1) - channels) <= self.depth_radius
-        total = ops.conv2d(ops.square(x), near.reshape(*near.shape, 1, 1).astype(x.dtype))
-        if self.beta == 0.75:  # square roots take a fraction of pow's time
-            scale = ops.rsqrt(self.bias + self.alpha * total)
-            return x * (scale * ops.sqrt(scale))
-        return x * ops.pow(self.bias + self.alpha * total, -self.beta)
+        total = ops.conv2d(x * x, near.reshape(*near.shape, 1, 1).astype(x.dtype))
+        return x * ops.exp(-self.beta * ops.log(self.bias + self.alpha * total))  # several times faster than pow

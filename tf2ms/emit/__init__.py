@@ -17,10 +17,12 @@ from tf2ms.emit.expression import array_text, layer_text, value_text
 from tf2ms.emit.format import format_python
 from tf2ms.emit.mapping import make_map
 from tf2ms.emit.types import Module
+from tf2ms.lower import refusal_name
 from tf2ms.rules.initializers import initializer_code
 from tf2ms.rules.optimizer import OPTIMIZERS
 from tf2ms.rules.types import Code, Layer, Step, Weight
-from tf2ms.split import Optimizer
+from tf2ms.split import Optimizer, number_text
+from tf2ms.structure.names import plain_text
 from tf2ms.structure.types import Block, Function, Structure, is_literal, parameters_of, weight_attribute
 
 __all__ = ["Module", "emit"]
@@ -43,6 +45,7 @@ def emit(structure: Structure, stem: str) -> Module:
     returned = [network.names[tensor] for tensor in network.program.outputs]
     loss_inputs = [structure.loss.names[tensor] for tensor in structure.loss.program.inputs] if structure.loss else []
     samples = _samples(structure)
+    functions = frozenset(function.name for function in structure.functions)
     text = (
         _environment()
         .get_template("module.py.j2")
@@ -59,9 +62,9 @@ def emit(structure: Structure, stem: str) -> Module:
             outputs=tuple(returned),
             helpers=_helpers([*cells, *structure.functions]),
             shared=shared,
-            functions=[_function(function) for function in structure.functions],
-            classes=[_cell(block) for block in cells],
-            unsupported=structure.lowered.unsupported,
+            functions=[_function(function, functions) for function in structure.functions],
+            classes=[_cell(block, functions) for block in cells],
+            unsupported=_refusals(structure),
             batch=[names[item.tensor] for item in (*roles.fed("backbone"), *roles.fed("loss"))],
             network_inputs=[names[tensor] for tensor in network.program.inputs],
             loss_inputs=loss_inputs[len(returned) :],
@@ -96,7 +99,7 @@ def _helper(cls: str) -> str:
 # -- classes and functions -------------------------------------------------------------------------------------------
 
 
-def _cell(block: Block) -> dict[str, Any]:
+def _cell(block: Block, functions: frozenset[str]) -> dict[str, Any]:
     """What the template needs of a class."""
     optional = [f"{name}={value_text(block.defaults[name], {})}" for name in block.parameters if name in block.defaults]
     return {
@@ -105,7 +108,7 @@ def _cell(block: Block) -> dict[str, Any]:
         "parameters": [name for name in block.parameters if name not in block.defaults] + optional,
         "members": list(_members(block)),
         "inputs": [block.names[tensor] for tensor in block.program.inputs],
-        "body": statements(block.program, block.names, block.attributes),
+        "body": statements(block.program, block.names, block.attributes, reserved=functions),
     }
 
 
@@ -127,13 +130,13 @@ def _weight_text(weight: Weight) -> str:
     return f"Parameter(initializer({start}, {weight.shape}, ms.{weight.dtype}){grad})"
 
 
-def _function(function: Function) -> dict[str, Any]:
+def _function(function: Function, functions: frozenset[str]) -> dict[str, Any]:
     attributes = ("",) * len(function.program.steps)
     return {
         "name": function.name,
         "doc": function.doc,
         "inputs": [function.names[tensor] for tensor in function.program.inputs],
-        "body": statements(function.program, function.names, attributes, prefix=""),
+        "body": statements(function.program, function.names, attributes, prefix="", reserved=functions),
     }
 
 
@@ -163,6 +166,18 @@ def _codes(cells: Iterable[Block]) -> Iterator[Code]:
     for layer in _layers(cells):
         yield from (value for _, value in layer.arguments if isinstance(value, Code))
     yield from (code for code in map(initializer_code, _parameters(cells)) if isinstance(code, Code))
+
+
+def _refusals(structure: Structure) -> list[dict[str, str]]:
+    """The functions that stand for what has no form, one for each op type."""
+    found: dict[str, dict[str, str]] = {}
+    for item in structure.lowered.unsupported:
+        op, nodes = plain_text(item.op), ", ".join(map(plain_text, item.nodes[:3]))
+        message = f"{op} has no MindSpore form: {item.reason}"
+        found.setdefault(
+            refusal_name(item.op), {"name": refusal_name(item.op), "doc": f"{op} at {nodes}.", "message": repr(message)}
+        )
+    return list(found.values())
 
 
 # -- initializers ----------------------------------------------------------------------------------------------------
@@ -227,7 +242,7 @@ def _shared_name(pair: tuple[Code, Code], number: int) -> tuple[str, str]:
 
 def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
     rule = OPTIMIZERS[optimizer.op]
-    values = {rule.hyperparameters[name]: repr(value) for name, value in optimizer.hyperparameters.items()}
+    values = {rule.hyperparameters[name]: number_text(value) for name, value in optimizer.hyperparameters.items()}
     values.update({rule.flags[name]: "True" for name, on in optimizer.flags.items() if on})
     return {
         "cls": rule.cls,

@@ -28,15 +28,35 @@ class _Pending:
 
 
 def statements(
-    program: Program, names: Mapping[Tensor, str], attributes: tuple[str, ...], prefix: str = "self."
+    program: Program,
+    names: Mapping[Tensor, str],
+    attributes: tuple[str, ...],
+    prefix: str = "self.",
+    reserved: frozenset[str] = frozenset(),
 ) -> list[str]:
-    """The body's lines, `return` last. `prefix` leads to the attributes."""
-    return _Writer(program, names, attributes, prefix).write()
+    """The body's lines, `return` last.
+
+    Args:
+        program: the steps.
+        names: the preferred variable of each tensor.
+        attributes: the attribute of each step.
+        prefix: leads to the attributes.
+        reserved: names that no variable may hide, such as the module's functions.
+    """
+    return _Writer(program, names, attributes, prefix, reserved).write()
 
 
 class _Writer:
-    def __init__(self, program: Program, names: Mapping[Tensor, str], attributes: tuple[str, ...], prefix: str):
+    def __init__(
+        self,
+        program: Program,
+        names: Mapping[Tensor, str],
+        attributes: tuple[str, ...],
+        prefix: str,
+        reserved: frozenset[str],
+    ):
         self.program = program
+        self.reserved = reserved
         self.names = names
         self.attributes = attributes
         self.prefix = prefix
@@ -48,6 +68,7 @@ class _Writer:
             self.readers.setdefault(tensor, []).append(None)
         self.left = {tensor: len(users) for tensor, users in self.readers.items()}
         self.variable = {tensor: names[tensor] for tensor in program.inputs}
+        self.holder = {names[tensor]: tensor for tensor in program.inputs}
         self.pending: dict[Tensor, _Pending] = {}
         self.lines: list[str] = []
 
@@ -86,6 +107,8 @@ class _Writer:
             return False  # it would be written, and computed, twice
         if len(user.inputs) > 1:
             return value.layers == 0
+        if len(step.inputs) > 2 and user.layer is not None:
+            return False  # a join of several branches deserves a line of its own
         return value.layers + (user.layer is not None) <= _MAX_NESTED or step.layer is None
 
     def _returns_nested(self) -> bool:
@@ -117,13 +140,18 @@ class _Writer:
         """`x` where the value carries the chain on and the old `x` is done with; else the tensor's own name."""
         users = self.readers[tensor]
         carries_on = outputs == 1 and all(user is not None and len(user.inputs) == 1 for user in users)
-        live = {self.variable[held] for held in self.variable if self.left.get(held) and held != tensor}
-        if carries_on and "x" not in live:
-            return "x"
-        chosen, number = self.names[tensor], 2
-        while chosen in live:
+        chosen = "x" if carries_on and self._is_free("x") else self.names[tensor]
+        number = 2
+        while not self._is_free(chosen):
             chosen, number = f"{self.names[tensor]}_{number}", number + 1
+        self.holder[chosen] = tensor
         return chosen
+
+    def _is_free(self, variable: str) -> bool:
+        """Whether the variable holds nothing that is still to be read."""
+        if variable in self.reserved:
+            return False
+        return variable not in self.holder or not self.left.get(self.holder[variable])
 
     def _return(self) -> None:
         outputs = [self._take(tensor) for tensor in self.program.outputs]

@@ -77,6 +77,7 @@ def layer_text(layer: Layer) -> str:
     written = []
     for index, (key, value) in enumerate(layer.arguments):
         text = value_text(value, arguments)
-        unnamed = index < layer.positional or key == "**" or (index == layer.positional and key in _NEXT_POSITIONAL)
+        follows = 0 < layer.positional == index and key in _NEXT_POSITIONAL
+        unnamed = index < layer.positional or key == "**" or follows
         written.append(f"{key if key == '**' else ''}{text}" if unnamed else f"{key}={text}")
     return f"{layer.cls}({', '.join(written)})"

@@ -43,7 +43,9 @@ def write_files(
             if weights is not None:
                 ready.append((Path(staging) / "checkpoint", checkpoint))
                 write_checkpoint(ready[2][0], weights)
-            for staged, _ in ready:
+            for staged, target in ready:
+                if target.is_dir():
+                    raise IsADirectoryError(None, f"'{target.name}' there is a folder")
                 os.chmod(staged, 0o666 & ~_umask())
             for staged, target in ready:
                 os.replace(staged, target)

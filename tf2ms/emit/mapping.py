@@ -35,8 +35,8 @@ def make_map(structure: Structure, code: str, stem: str) -> dict[str, Any]:
             for item in batch
         ],
         "outputs": [
-            {"name": structure.network.names[tensor], "tensor": str(tensor), "perm": _list(lowered.perm(tensor))}
-            for tensor in structure.network.program.outputs
+            {"name": structure.network.names[own], "tensor": str(tensor), "perm": _list(lowered.perm(own))}
+            for tensor, own in lowered.outputs()
         ],
         "loss": str(roles.loss) if roles.loss else None,
         "optimizer": None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 
 from tf2ms.errors import GraphError
-from tf2ms.graph.types import VARIABLE_OPS, Graph, Node, Shape, Tensor
+from tf2ms.graph.types import CONSTANT_OPS, VARIABLE_OPS, Graph, Inputs, Node, Shape, Tensor
 
 TRANSPARENT_OPS = frozenset({"Identity", "ReadVariableOp", "Snapshot", "EnsureShape", "CheckNumerics"})
 """Ops whose first output is their first input: edges lead through them."""
@@ -40,7 +41,7 @@ def build_graph(graph_def: GraphDef, shapes: Mapping[str, tuple[Shape, ...]]) ->
         name: Node(
             name=name,
             op=node.op,
-            inputs=tuple(aliases.get(tensor, tensor) for tensor in node.inputs),
+            inputs=Inputs.of(name, (aliases.get(tensor, tensor) for tensor in node.inputs)),
             control=node.control,
             attrs=node.attrs,
             shapes=node.shapes,
@@ -51,12 +52,32 @@ def build_graph(graph_def: GraphDef, shapes: Mapping[str, tuple[Shape, ...]]) ->
     return Graph(resolved, aliases)
 
 
+_KINDS: Mapping[str, str] = {
+    **dict.fromkeys(("strides", "ksize", "dilations", "explicit_paddings", "squeeze_dims"), "list of i"),
+    **dict.fromkeys(("T", "dtype", "DstT", "SrcT", "Tidx", "out_type"), "type"),
+    **dict.fromkeys(("padding", "data_format", "mode", "shared_name"), "s"),
+    **dict.fromkeys(("alpha", "beta", "bias", "epsilon"), "f"),
+    **dict.fromkeys(("depth_radius", "num_split", "num", "axis", "batch_dims", "block_size"), "i"),
+    **dict.fromkeys(("transpose_a", "transpose_b", "adj_x", "adj_y", "keep_dims", "is_training"), "b"),
+    **dict.fromkeys(("use_nesterov", "use_locking"), "b"),
+    "value": "tensor",
+    "shape": "shape",
+}
+"""What TensorFlow's ops hold in the attributes that are read here."""
+
+_KIND_NAMES = {"i": "integer", "f": "number", "b": "boolean", "s": "text", "type": "dtype"}
+
+
 class _Attributes(Mapping[str, Any]):
-    """A NodeDef's attributes, decoded when asked for: most of a training graph's are never looked at."""
+    """A NodeDef's attributes, decoded when asked for: most of a training graph's are never looked at.
 
-    __slots__ = ("_attr", "_decoded")
+    Raises GraphError for a known attribute that holds something of another kind.
+    """
 
-    def __init__(self, attr: Mapping[str, AttrValue]):
+    __slots__ = ("_attr", "_decoded", "_node")
+
+    def __init__(self, node: str, attr: Mapping[str, AttrValue]):
+        self._node = node
         self._attr = attr
         self._decoded: dict[str, Any] = {}
 
@@ -64,8 +85,24 @@ class _Attributes(Mapping[str, Any]):
         if name not in self._decoded:
             if name not in self._attr:
                 raise KeyError(name)
-            self._decoded[name] = decode(self._attr[name])
+            self._check(name, self._attr[name])
+            try:
+                self._decoded[name] = decode(self._attr[name])
+            except GraphError as error:
+                raise GraphError(f"attribute '{name}' of '{self._node}': {error}") from error
         return self._decoded[name]
+
+    def _check(self, name: str, value: AttrValue) -> None:
+        wanted = _KINDS.get(name)
+        found = value.WhichOneof("value")
+        fits = wanted in (None, found) or (
+            wanted == "list of i"
+            and found == "list"
+            and len(value.list.i) == sum(len(items) for _, items in value.list.ListFields())
+        )
+        if not fits:
+            kind = "list of integers" if wanted == "list of i" else _KIND_NAMES.get(str(wanted), wanted)
+            raise GraphError(f"attribute '{name}' of '{self._node}' is no {kind}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._attr)
@@ -120,10 +157,20 @@ def _shape(proto: Any) -> Shape:
     return tuple(None if dim.size < 0 else int(dim.size) for dim in proto.dim)
 
 
+MAX_EXPANSION = 1 << 24
+"""A constant may say "all elements are 1" in a few bytes; it is not unfolded to more elements than this."""
+
+
 def _array(proto: Any) -> np.ndarray:
-    """tensorboard's own decoder, with what it leaves out: a last value repeated to fill the shape."""
+    """The constant as an array, by tensorboard's own decoder.
+
+    Raises: GraphError if it cannot be read, or is a few bytes that stand for an array of gigabytes.
+    """
     from tensorboard.util import tensor_util
 
+    elements = math.prod(dim.size for dim in proto.tensor_shape.dim)
+    if elements > MAX_EXPANSION and elements > proto.ByteSize():
+        raise GraphError(f"a constant of {elements:,} elements is given in {proto.ByteSize():,} bytes")
     unsigned = {types_pb2.DT_UINT32: "uint32", types_pb2.DT_UINT64: "uint64"}.get(proto.dtype)
     try:
         if unsigned:  # tensorboard's decoder leaves these out
@@ -134,7 +181,7 @@ def _array(proto: Any) -> np.ndarray:
             return np.resize(values, shape) if len(values) < 2 else values.reshape(shape)
         return tensor_util.make_ndarray(proto)
     except (ValueError, TypeError) as error:
-        raise GraphError(f"a constant cannot be read: {error}") from error
+        raise GraphError(f"the constant cannot be read: {error}") from error
 
 
 def _node(node_def: NodeDef, shapes: tuple[Shape, ...]) -> Node:
@@ -144,7 +191,10 @@ def _node(node_def: NodeDef, shapes: tuple[Shape, ...]) -> Node:
             control.append(text[1:])
         else:
             inputs.append(Tensor.parse(text))
-    return Node(node_def.name, node_def.op, tuple(inputs), tuple(control), _Attributes(node_def.attr), shapes)
+    if node_def.op in CONSTANT_OPS and node_def.attr["value"].WhichOneof("value") != "tensor":
+        raise GraphError(f"constant '{node_def.name}' has no value")
+    attributes = _Attributes(node_def.name, node_def.attr)
+    return Node(node_def.name, node_def.op, Inputs.of(node_def.name, inputs), tuple(control), attributes, shapes)
 
 
 def _check_inputs(nodes: Mapping[str, Node]) -> None:
@@ -158,6 +208,12 @@ def _check_inputs(nodes: Mapping[str, Node]) -> None:
         shown = ", ".join(f"'{source}' (input of '{name}')" for name, source in missing[:5])
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise GraphError(f"dangling input: no node is called {shown}{more}; is the graph a part of another?")
+
+    for node in nodes.values():
+        for tensor in node.inputs:
+            outputs = len(nodes[tensor.node].shapes)
+            if outputs and tensor.index >= outputs:
+                raise GraphError(f"'{node.name}' reads output {tensor.index} of '{tensor.node}', which has {outputs}")
 
 
 def _check_cycles(nodes: Mapping[str, Node]) -> None:

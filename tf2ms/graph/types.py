@@ -36,6 +36,25 @@ class Tensor(NamedTuple):
         return cls(node, int(index)) if node and index.isdigit() else cls(text)
 
 
+class Inputs(tuple[Tensor, ...]):
+    """A node's inputs as its graph gives them: asking for one that is not there is the graph's error."""
+
+    node: str
+
+    @classmethod
+    def of(cls, node: str, tensors: Iterable[Tensor]) -> Inputs:
+        """The inputs of the node of that name."""
+        inputs = cls(tensors)
+        inputs.node = node
+        return inputs
+
+    def __getitem__(self, index: Any) -> Any:
+        try:
+            return super().__getitem__(index)
+        except IndexError:
+            raise GraphError(f"'{self.node}' has {len(self)} inputs, fewer than its op takes") from None
+
+
 @dataclass(frozen=True, eq=False)
 class Node:
     """One operation. `inputs` name tensors (or literal constants put there by a rewrite), `control` nodes.
@@ -108,6 +127,9 @@ class Graph:
             raise GraphError(
                 f"no tensor '{text}' in the graph" + (f"; did you mean {', '.join(near)}?" if near else "")
             )
+        outputs = len(self.nodes[tensor.node].shapes)
+        if outputs and tensor.index >= outputs:
+            raise GraphError(f"no tensor '{text}': '{tensor.node}' has {outputs} output{'s' if outputs > 1 else ''}")
         return self.resolve(tensor)
 
     def resolve(self, tensor: Tensor) -> Tensor:

@@ -54,17 +54,29 @@ def assign_layout(
 
     Raises: GraphError if a rule asks for channels of a tensor of unknown rank.
     """
-    needs = {node.name: _need(node, graph, rule_of, keep_nhwc) for node in graph}
-    flat = tuple(tensor for tensor in outputs if len(graph.shape(tensor) or ()) < 3)  # no transpose puts features back
-    groups, wishes = _groups(graph, needs, outputs if keep_nhwc else flat)
+    needs, features = _needs(graph, rule_of, keep_nhwc)
+    groups, wishes = _groups(graph, needs)
     joined = nx.Graph()
     joined.add_nodes_from(groups.values())
+
+    def join(tensor: Tensor, reader: object) -> None:
+        """One more reader of the tensor: a transpose between them costs one, and is impossible below rank 3."""
+        maker = groups[_out(tensor)]
+        cost = 1.0 if len(graph.shape(tensor) or ()) >= 3 else float("inf")
+        if maker != reader:
+            joined.add_edge(
+                maker, reader, capacity=joined.get_edge_data(maker, reader, {"capacity": 0})["capacity"] + cost
+            )
+
     for node in graph:
         for index, tensor in enumerate(node.inputs):
-            a, b = groups[_out(tensor)], groups.get((node.name, "in", index))
-            if b is not None and a != b:
-                weight = joined.get_edge_data(a, b, {"capacity": 0})["capacity"]
-                joined.add_edge(a, b, capacity=weight + 1)
+            if (reader := groups.get((node.name, "in", index))) is not None:
+                join(tensor, reader)
+    for tensor in outputs:
+        if keep_nhwc or len(graph.shape(tensor) or ()) < 3:  # the map can only say how axes are transposed
+            wishes[_output(tensor)] = False
+            join(tensor, _output(tensor))
+    fixed = {tensor for tensor in outputs if _output(tensor) in wishes}
     first: set[object] = set()
     for region in nx.connected_components(joined):
         wanted = {wishes[group] for group in region if group in wishes}
@@ -72,7 +84,33 @@ def assign_layout(
             first |= region
         elif len(wanted) == 2:
             first |= _minimum_cut(joined.subgraph(region), wishes)
-    return _materialise(graph, needs, groups, first)
+    return _materialise(graph, groups, first, features, outputs, fixed)
+
+
+def _needs(
+    graph: Graph, rule_of: Callable[[str], LayoutRule], keep_nhwc: bool
+) -> tuple[dict[str, Need], dict[Tensor, tuple[int, ...]]]:
+    """(each node's need; for what comes of a flatten, the (height, width, channels) of its features).
+
+    Element by element, features of one origin stay alike; those of two origins have no common other order.
+    """
+    needs: dict[str, Need] = {}
+    features: dict[Tensor, tuple[int, ...]] = {}
+    for name in graph.order(graph.nodes):
+        node = graph[name]
+        need = _need(node, graph, rule_of, keep_nhwc)
+        rank, source = len(node.shape() or ()), (graph.shape(node.inputs[0]) or ()) if node.inputs else ()
+        if need.tied and node.op == "Reshape" and len(source) > rank:
+            features[Tensor(name)] = tuple(size or 0 for size in source[1:])
+        elif need.tied and rank < 3:
+            origins = {features.get(node.inputs[index]) for kind, index in need.tied if kind == "in"}
+            origin = origins.pop() if len(origins) == 1 else None
+            if origin is None:
+                need = Need(original=need.tied)
+            else:
+                features.update({Tensor(name, index): origin for kind, index in need.tied if kind == "out"})
+        needs[name] = need
+    return needs, features
 
 
 def _need(node: Node, graph: Graph, rule_of: Callable[[str], LayoutRule], keep_nhwc: bool) -> Need:
@@ -88,12 +126,15 @@ def _out(tensor: Tensor) -> tuple[str, str, int]:
     return (tensor.node, "out", tensor.index)
 
 
-def _groups(
-    graph: Graph, needs: Mapping[str, Need], fixed: tuple[Tensor, ...]
-) -> tuple[dict[tuple[str, str, int], object], dict[object, bool]]:
+def _output(tensor: Tensor) -> tuple[str, str, int]:
+    """The vertex of whoever takes the network's output."""
+    return (tensor.node, "output", tensor.index)
+
+
+def _groups(graph: Graph, needs: Mapping[str, Need]) -> tuple[dict[tuple[str, str, int], object], dict[object, bool]]:
     """(the vertex of each port, what pinned vertices want: True for channels-first)."""
     union = UnionFind()
-    pins: list[tuple[tuple[str, str, int], bool]] = [(_out(tensor), False) for tensor in fixed]
+    pins: list[tuple[tuple[str, str, int], bool]] = []
     for node in graph:
         for index in range(max(1, len(node.shapes))):
             union[(node.name, "out", index)]
@@ -107,11 +148,7 @@ def _groups(
     for port, _ in pins:
         union[port]
     groups = {port: union[port] for port in list(union)}
-    wishes: dict[object, bool] = {}
-    for port, wants in pins:
-        group = groups[port]
-        wishes[group] = wishes.get(group, True) and wants
-    return groups, wishes
+    return groups, {groups[port]: wants for port, wants in pins}
 
 
 def _minimum_cut(region: nx.Graph, wishes: Mapping[object, bool]) -> set[object]:
@@ -121,42 +158,45 @@ def _minimum_cut(region: nx.Graph, wishes: Mapping[object, bool]) -> set[object]
         if vertex in wishes:
             ends = ("first", vertex) if wishes[vertex] else (vertex, "original")
             flow.add_edge(*ends)  # without a capacity: never cut
-    _, (side, _) = nx.minimum_cut(flow, "first", "original")
+    try:
+        _, (side, _) = nx.minimum_cut(flow, "first", "original")
+    except nx.NetworkXUnbounded:
+        raise GraphError(
+            "channels are asked for of a tensor of unknown rank; give the inputs' shapes with --shape"
+        ) from None
     return set(side) - {"first"}
 
 
 def _materialise(
-    graph: Graph, needs: Mapping[str, Need], groups: Mapping[tuple[str, str, int], object], first: set[object]
+    graph: Graph,
+    groups: Mapping[tuple[str, str, int], object],
+    first: set[object],
+    features: Mapping[Tensor, tuple[int, ...]],
+    outputs: tuple[Tensor, ...],
+    fixed: set[Tensor],
 ) -> Layout:
     """Puts in the transposes and works out the order of every tensor."""
     nodes: dict[str, Node] = {}
     channels: set[Tensor] = set()
-    flattened: dict[Tensor, tuple[int, ...]] = {}
     for name in graph.order(graph.nodes):
         node = graph[name]
         inputs = list(node.inputs)
         for index, tensor in enumerate(node.inputs):
             group = groups.get((name, "in", index))
-            if group is None or (group in first) == (tensor in channels):
-                continue
-            inputs[index] = _transposed(graph, nodes, channels, tensor, to_first=group in first)
+            if group is not None and (group in first) != (tensor in channels):
+                inputs[index] = _transposed(graph, nodes, channels, tensor, to_first=group in first)
         nodes[name] = node if tuple(inputs) == node.inputs else replace(node, inputs=tuple(inputs))
         for index in range(max(1, len(node.shapes))):
             if groups[(name, "out", index)] in first:
                 channels.add(Tensor(name, index))
-                made = _flattened(graph, node, flattened)
-                if made is not None:
-                    flattened[Tensor(name, index)] = made
-    return Layout(Graph(nodes, graph.aliases), frozenset(channels), flattened)
-
-
-def _flattened(graph: Graph, node: Node, flattened: Mapping[Tensor, tuple[int, ...]]) -> tuple[int, ...] | None:
-    """The (height, width, channels) that the features of a flattened tensor were made of."""
-    for tensor in node.inputs:
-        if tensor in flattened:
-            return flattened[tensor]
-    source = graph.shape(node.inputs[0]) if node.op == "Reshape" else None
-    return None if source is None or len(node.shape() or source) == len(source) else tuple(s or 0 for s in source[1:])
+    given_back = tuple(
+        _transposed(graph, nodes, channels, tensor, to_first=False)
+        if tensor in channels and tensor in fixed
+        else tensor
+        for tensor in outputs
+    )
+    flattened = {tensor: origin for tensor, origin in features.items() if tensor in channels}
+    return Layout(Graph(nodes, graph.aliases), given_back, frozenset(channels), flattened)
 
 
 def _transposed(graph: Graph, nodes: dict[str, Node], channels: set[Tensor], tensor: Tensor, to_first: bool) -> Tensor:

@@ -31,10 +31,11 @@ class Layout:
 
     `channels_first` holds the tensors whose axes are in MindSpore's order (NCHW for NHWC). `flattened` holds those
     among them that were flattened, [batch, features], with the (height, width, channels) that the features were
-    made of: their features run channels first.
+    made of: their features run channels first. `outputs` are the network's, transposed back where that was asked for.
     """
 
     graph: Graph
+    outputs: tuple[Tensor, ...]
     channels_first: frozenset[Tensor]
     flattened: Mapping[Tensor, tuple[int, ...]]
 
@@ -61,7 +62,8 @@ def channels_of(input: int = 0, output: int = 0) -> LayoutRule:
     def need(node: Node, graph: Graph) -> Need:
         pair: tuple[Port, ...] = (("in", input), ("out", output))
         others = tuple(port for port in ports(node, graph) if port not in pair)
-        if str(node.attr("data_format", "NHWC")).startswith("NC"):
+        flat = len(shape_of(node, graph, ("in", input)) or (None,) * 3) < 3
+        if flat or str(node.attr("data_format", "NHWC")).startswith("NC"):
             return Need(original=(*pair, *others))
         return Need(channels=pair, original=others)
 

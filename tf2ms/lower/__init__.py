@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-from tf2ms.errors import Unsupported, UnsupportedOpError
+from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
 from tf2ms.graph import Node, Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.layout import Layout
@@ -16,6 +17,8 @@ from tf2ms.split import Roles
 
 __all__ = ["lower"]
 
+_PLACE = re.compile(r"\{(\d+)\}")
+
 
 def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowered:
     """Applies the rules, outputs first, to just what the outputs and the loss need.
@@ -25,23 +28,23 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
     """
     lowering = _Lowering(layout, roles)
     fed = tuple(item.tensor for item in roles.fed("backbone"))
-    steps = lowering.steps(roles.outputs, frozenset(fed))
-    network = Program(steps, fed, roles.outputs)
+    steps = lowering.steps(layout.outputs, frozenset(fed))
+    network = Program(steps, fed, layout.outputs)
     loss = None
     if roles.loss is not None:
         known = frozenset(tensor for step in steps for tensor in step.outputs)
         targets = tuple(item.tensor for item in roles.fed("loss"))
         body = lowering.steps((roles.loss,), known | frozenset(fed) | frozenset(targets))
         read = {tensor for step in body for tensor in step.inputs}
-        extra = tuple(t for s in steps for t in s.outputs if t in read and t not in roles.outputs)
-        inputs = (*roles.outputs, *extra, *(tensor for tensor in fed if tensor in read), *targets)
-        network = Program(steps, fed, (*roles.outputs, *extra))
+        extra = tuple(t for s in steps for t in s.outputs if t in read and t not in layout.outputs)
+        inputs = (*layout.outputs, *extra, *(tensor for tensor in fed if tensor in read), *targets)
+        network = Program(steps, fed, (*layout.outputs, *extra))
         loss = Program(body, inputs, (roles.loss,))
         lowering.check_loss_weights(body)
         lowering.check_shared(steps)
-    if lowering.unsupported and not allow_unsupported:
-        raise UnsupportedOpError(lowering.unsupported_items())
-    return Lowered(roles, layout, network, loss, lowering.unsupported_items())
+    if lowering.refused or (lowering.unsupported and not allow_unsupported):
+        raise UnsupportedOpError((*lowering.items(lowering.unsupported), *lowering.items(lowering.refused)))
+    return Lowered(roles, layout, network, loss, lowering.items(lowering.unsupported))
 
 
 class _Lowering:
@@ -50,7 +53,8 @@ class _Lowering:
     def __init__(self, layout: Layout, roles: Roles):
         self._layout = layout
         self._variables = {variable.tensor.node: variable for variable in roles.variables}
-        self.unsupported: dict[tuple[str, str], list[str]] = {}
+        self.unsupported: dict[tuple[str, str], list[str]] = {}  # becomes a function that raises, if allowed
+        self.refused: dict[tuple[str, str], list[str]] = {}  # would train differently in silence: never allowed
 
     def steps(self, outputs: Iterable[Tensor], known: frozenset[Tensor]) -> tuple[Step, ...]:
         """The steps that `outputs` need beyond the tensors in `known`, depth first, each after its inputs."""
@@ -71,29 +75,37 @@ class _Lowering:
                     continue
                 stack.pop()
                 done[name] = opened[name]
-        return tuple(step for step in done.values() if step is not None)
+        steps = tuple(step for step in done.values() if step is not None)
+        made = known | {tensor for step in steps for tensor in step.outputs}
+        for tensor in (*outputs, *(tensor for step in steps for tensor in step.inputs)):
+            if tensor not in made:
+                reason = f"its output {tensor.index} has no MindSpore form"
+                self.refused.setdefault((graph[tensor.node].op, reason), []).append(tensor.node)
+        return steps
 
     def _step(self, node: Node) -> Step:
         op = Op(node, self._layout, self._variables)
         expression = self._expression(node, op)
         operands = expression.operands
-        tensors = tuple(dict.fromkeys(operand for operand in operands if isinstance(operand, Tensor)))
-        weights = tuple(operand for operand in operands if isinstance(operand, Weight))
-        places: list[str] = []
-        names: list[tuple[str, Weight]] = []
-        position = {tensor: index for index, tensor in enumerate(tensors)}
+        if set(_PLACE.findall(expression.form)) != {str(index) for index in range(len(operands))}:
+            raise GraphError(f"'{node.name}' has {len(node.inputs)} inputs, which is not what {node.op} takes")
+        tensors = list(dict.fromkeys(operand for operand in operands if isinstance(operand, Tensor)))
+        weights: list[tuple[str, Weight]] = []
+        several = sum(isinstance(operand, Weight) for operand in operands) > 1
+        places = []
         for operand in operands:
             if isinstance(operand, Tensor):
-                places.append(f"{{{position[operand]}}}")
+                places.append(f"{{{tensors.index(operand)}}}")
             elif isinstance(operand, Weight):
-                name = "weight" if len(weights) == 1 else f"weight_{len(names) + 1}"
-                names.append((name, operand))
+                name = f"weight_{len(weights) + 1}" if several else "weight"
+                weights.append((name, operand))
                 places.append(f"{{{name}}}")
             else:
                 places.append(operand)
         form = expression.form.format(*places, layer="{layer}")
-        outputs = tuple(Tensor(node.name, index) for index in range(max(1, len(node.shapes))))
-        return Step(outputs, form, tensors, expression.layer, label(node), node.origins, node.op, tuple(names))
+        count = expression.outputs or max(1, len(node.shapes))
+        outputs = tuple(Tensor(node.name, index) for index in range(count))
+        return Step(outputs, form, tuple(tensors), expression.layer, label(node), node.origins, node.op, tuple(weights))
 
     def _expression(self, node: Node, op: Op) -> Expression:
         if node.is_weight():
@@ -111,7 +123,7 @@ class _Lowering:
         self.unsupported.setdefault((node.op, reason), []).append(node.name)
         data = [tensor for tensor in node.inputs if not self._layout.graph[tensor.node].is_weight()]
         places = ", ".join(f"{{{index}}}" for index in range(len(data)))
-        return Expression(f"unsupported({node.op!r}, {places})", tuple(data))
+        return Expression(f"{refusal_name(node.op)}({places})", tuple(data))
 
     def check_loss_weights(self, steps: Iterable[Step]) -> None:
         """A loss that reads the network's variables is not split off yet: name each place."""
@@ -119,7 +131,7 @@ class _Lowering:
             weights = [*step.weights, *(step.layer.weights if step.layer else ())]
             if any(weight.value is None for _, weight in weights):
                 reason = "reads a variable inside the loss (regularisation), which is not recovered yet"
-                self.unsupported.setdefault((step.op, reason), []).append(step.origins[0])
+                self.refused.setdefault((step.op, reason), []).append(step.origins[0])
 
     def check_shared(self, steps: Iterable[Step]) -> None:
         """A variable that several layers read would be trained apart: name each place."""
@@ -132,13 +144,17 @@ class _Lowering:
             if len(users) > 1:
                 reason = f"shares the trained variable '{variable}' with another layer, which is not recovered yet"
                 for step in users:
-                    self.unsupported.setdefault((step.op, reason), []).append(step.origins[0])
+                    self.refused.setdefault((step.op, reason), []).append(step.origins[0])
 
-    def unsupported_items(self) -> tuple[Unsupported, ...]:
-        """What was refused, by op type."""
-        return tuple(
-            Unsupported(op, tuple(sorted(names)), why) for (op, why), names in sorted(self.unsupported.items())
-        )
+    @staticmethod
+    def items(found: dict[tuple[str, str], list[str]]) -> tuple[Unsupported, ...]:
+        """What was found, by op type and reason."""
+        return tuple(Unsupported(op, tuple(sorted(names)), why) for (op, why), names in sorted(found.items()))
+
+
+def refusal_name(op: str) -> str:
+    """The name of the function that stands for an op type without a form; it raises NotImplementedError."""
+    return f"unsupported_{re.sub(r'[^0-9a-z]+', '_', op.lower()).strip('_')}"
 
 
 def _reader(node: Node) -> Node:

@@ -47,7 +47,7 @@ def _split_axis(view: View, node: Node):  # type: ignore[no-untyped-def]  # nump
 @rewrites("BiasAdd", "BiasAddV1", "Add", "AddV2")
 def bias(view: View, add: Node) -> Node | None:
     """Conv2D or MatMul, then BiasAdd (or a vector added)  =>  the layer with its bias as third input."""
-    data, vector = add.inputs
+    data, vector = add.inputs[0], add.inputs[1]
     layer = view.only(data, *_WITH_BIAS)
     if layer is None and not add.op.startswith("Bias"):
         data, vector = vector, data

@@ -134,7 +134,7 @@ def squeeze(op: Op) -> Expression:
 @rule("ExpandDims", layout=_spatial_axis_layout, form="ops.expand_dims")
 def expand_dims(op: Op) -> Expression:
     """tf.expand_dims."""
-    axis = int(op.required_constant(1, "the axis"))
+    axis = op.required_number(1, "the axis")
     if op.is_channels_first(Tensor(op.node.name)) and op.rank() >= 3:
         axis = axis % (op.rank() + 1) + 1
     return op.form(f"ops.expand_dims({{0}}, {axis})", op.tensor(0))
@@ -156,12 +156,18 @@ def transpose(op: Op) -> Expression:
 # -- several tensors -------------------------------------------------------------------------------------------------
 
 
-@rule("ConcatV2", "Concat", layout=any_order, form="ops.concat")
+def _joined(node: Node, graph: Graph) -> Need:
+    """Like any_order, but flattened features do not stay together when they are cut or joined."""
+    need = any_order(node, graph)
+    return need if len(node.shape() or ()) >= 3 else Need(original=need.tied or need.original)
+
+
+@rule("ConcatV2", "Concat", layout=_joined, form="ops.concat")
 def concat(op: Op) -> Expression:
     """tf.concat; the axis is the last input of ConcatV2 and the first of Concat."""
     at = len(op) - 1 if op.node.op == "ConcatV2" else 0
     data = [index for index in range(len(op)) if index != at]
-    axis = op.axis(int(op.required_constant(at, "the axis")), data[0])
+    axis = op.axis(op.required_number(at, "the axis"), data[0])
     places = ", ".join(f"{{{i}}}" for i in range(len(data)))
     if len(data) == 1:
         return op.form("{0}", op.tensor(data[0]))
@@ -173,11 +179,11 @@ def _parts(form: str, count: int) -> str:
     return f"{form}[0]" if count == 1 else form
 
 
-@rule("Split", layout=any_order, form="ops.split")
+@rule("Split", layout=_joined, form="ops.split")
 def split(op: Op) -> Expression:
     """tf.split into equal parts; MindSpore is given the size of a part."""
     count = int(op.attr("num_split", 1))
-    axis = int(op.required_constant(0, "the axis"))
+    axis = op.required_number(0, "the axis")
     place = op.axis(axis, 1)
     whole = op.shape(1)
     if whole is None:
@@ -191,7 +197,7 @@ def split(op: Op) -> Expression:
 def split_v(op: Op) -> Expression:
     """tf.split into given sizes, of which one may be -1: the rest."""
     sizes = [int(size) for size in op.required_constant(1, "the sizes").reshape(-1)]
-    axis = int(op.required_constant(2, "the axis"))
+    axis = op.required_number(2, "the axis")
     if -1 in sizes:
         whole = (op.shape(0) or ())[axis % op.rank()]
         if whole is None:
@@ -366,7 +372,7 @@ def range_(op: Op) -> Expression:
 @rule("LinSpace", form="ops.linspace")
 def lin_space(op: Op) -> Expression:
     """tf.linspace."""
-    count = int(op.required_constant(2, "the number of values"))
+    count = op.required_number(2, "the number of values")
     if count == 1:
         return op.form("{0}.reshape(1)", op.tensor(0))
     form = f"{{0}} + ({{1}} - {{0}}) * (ops.arange({count}).astype(ms.{op.dtype()}) / {count - 1})"
@@ -376,7 +382,7 @@ def lin_space(op: Op) -> Expression:
 @rule("OneHot", form="ops.one_hot")
 def one_hot(op: Op) -> Expression:
     """tf.one_hot; an index out of range gives a row of `off` values."""
-    depth = int(op.required_constant(1, "the depth"))
+    depth = op.required_number(1, "the depth")
     axis = int(op.attr("axis", -1))
     rank = op.rank()
     at = axis % (rank + 1)

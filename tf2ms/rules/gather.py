@@ -14,7 +14,7 @@ _INDICES = "an index out of range is an error in TensorFlow on CPU and undefined
 @rule("Gather", "GatherV2", "ResourceGather", form="ops.gather", note=_INDICES)
 def gather(op: Op) -> Expression:
     """tf.gather along one axis, with batch dimensions."""
-    axis = int(op.required_constant(2, "the axis")) if len(op) > 2 else int(op.attr("batch_dims", 0))
+    axis = op.required_number(2, "the axis") if len(op) > 2 else int(op.attr("batch_dims", 0))
     batch = int(op.attr("batch_dims", 0) or 0)
     if axis < 0:
         axis += op.rank()

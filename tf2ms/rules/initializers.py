@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from tf2ms.rules.types import Code, Value, Weight
-from tf2ms.split import Initializer
+from tf2ms.split import Initializer, number_text
 
 _TOLERANCE = 1e-5
 
@@ -30,17 +30,20 @@ def initializer_code(weight: Weight, size_name: str | None = None) -> Value:
     if start.kind in ("zeros", "ones"):
         return start.kind
     if start.kind == "constant":
-        return Code(f"Constant({start.args[0]!r})", ("Constant",))
+        return Code(f"Constant({number_text(start.args[0])})", ("Constant",))
     if start.kind == "uniform":
         return _uniform(weight, start, size_name)
     if start.kind == "normal":
-        mean, stddev = start.args
-        return Code(f"Normal({stddev!r})" if mean == 0 else f"Normal({stddev!r}, {mean!r})", ("Normal",))
+        return _centred("Normal", start)
     if start.kind == "truncated_normal":
-        mean, stddev = start.args
-        call = f"TruncatedNormal({stddev!r})" if mean == 0 else f"TruncatedNormal({stddev!r}, {mean!r})"
-        return Code(call, ("TruncatedNormal",))
+        return _centred("TruncatedNormal", start)
     return None  # an array of values: the checkpoint carries it
+
+
+def _centred(cls: str, start: Initializer) -> Code:
+    """Normal(sigma), with the mean where it is not 0."""
+    mean, stddev = start.args
+    return Code(f"{cls}({number_text(stddev)}{f', {number_text(mean)}' if mean else ''})", (cls,))
 
 
 def _uniform(weight: Weight, start: Initializer, size_name: str | None) -> Value:
@@ -52,7 +55,7 @@ def _uniform(weight: Weight, start: Initializer, size_name: str | None) -> Value
             return Code("XavierUniform()", ("XavierUniform",))
         if size_name:  # glorot_uniform of a vector, TensorFlow's default for biases: fan in = fan out = size
             return Code(f"Uniform((3 / {{{size_name}}}) ** 0.5)", ("Uniform",))
-    return Code(f"Uniform({high!r})", ("Uniform",))
+    return Code(f"Uniform({number_text(high)})", ("Uniform",))
 
 
 def _fans(shape: tuple[int, ...]) -> float:

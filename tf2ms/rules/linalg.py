@@ -58,7 +58,7 @@ def _main_diagonal(op: Op, index: int) -> None:
 @rule("MatrixBandPart", form="ops.where")
 def matrix_band_part(op: Op) -> Expression:
     """tf.linalg.band_part; a negative bound keeps all of that side."""
-    lower, upper = (int(op.required_constant(index, "the band")) for index in (1, 2))
+    lower, upper = (op.required_number(index, "the band") for index in (1, 2))
     return op.form(f"tf_band_part({{0}}, {lower}, {upper})", op.tensor(0))
 
 
@@ -67,7 +67,7 @@ def matrix_diag(op: Op) -> Expression:
     """tf.linalg.diag."""
     if len(op) > 1:
         _main_diagonal(op, 1)
-        rows, columns = (int(op.required_constant(index, "the size")) for index in (2, 3))
+        rows, columns = (op.required_number(index, "the size") for index in (2, 3))
         sizes = {rows, columns} - {-1, (op.shape(0) or (None,))[-1]}
         if sizes or op.required_constant(4, "the padding").item() != 0:
             raise NoForm("a diagonal in a larger matrix, or on other than zeros")

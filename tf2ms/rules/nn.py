@@ -320,7 +320,6 @@ def _raw(op: Op, index: int) -> Tensor | Weight:
 )
 def fused_batch_norm(op: Op) -> Expression:
     """tf.nn.fused_batch_norm: a layer where the statistics are weights, a formula where they are the batch's own."""
-    single = len(op.node.shapes) == 1
     epsilon = op.attr("epsilon", 1e-4)
     if op.attr("is_training", True):
         if op.attr("exponential_avg_factor", 1.0) != 1.0:
@@ -335,13 +334,13 @@ def fused_batch_norm(op: Op) -> Expression:
         "nn.BatchNorm2d",
         ("num_features", gamma.shape[0]),
         eps=epsilon,
+        use_batch_statistics=False if gamma.trainable or beta.trainable else None,  # else set_train() would use them
         gamma=gamma,
         beta=beta,
         moving_mean=mean,
         moving_variance=variance,
     )
-    found = cell(op.tensor(0), defaults={"eps": 1e-5})
-    return found if single else replace(found, form="({layer}({0}),)" + f" + (None,) * {len(op.node.shapes) - 1}")
+    return replace(cell(op.tensor(0), defaults={"eps": 1e-5}), outputs=1)
 
 
 @rule("BatchNormWithGlobalNormalization", form="(x - mean) * rsqrt(variance + eps) * gamma + beta")
@@ -394,21 +393,21 @@ def space_to_batch(op: Op) -> Expression:
 @rule("TopK", "TopKV2", form="tf_top_k (a stable sort)")
 def top_k(op: Op) -> Expression:
     """tf.math.top_k; of equal values the first, for which `ops.topk` does not care."""
-    count = int(op.required_constant(1, "k")) if op.node.op == "TopKV2" else int(op.attr("k"))
+    count = op.required_number(1, "k") if op.node.op == "TopKV2" else int(op.attr("k"))
     return op.form(f"tf_top_k({{0}}, {count})", op.tensor(0))
 
 
 @rule("InTopK", "InTopKV2", form="tf_in_top_k")
 def in_top_k(op: Op) -> Expression:
     """tf.math.in_top_k: fewer than k values are above the target's."""
-    count = int(op.required_constant(2, "k")) if op.node.op == "InTopKV2" else int(op.attr("k"))
+    count = op.required_number(2, "k") if op.node.op == "InTopKV2" else int(op.attr("k"))
     return op.form(f"tf_in_top_k({{0}}, {{1}}, {count})", op.tensor(0), op.tensor(1))
 
 
 @rule("NthElement", form="ops.sort(x)[0][..., n]")
 def nth_element(op: Op) -> Expression:
     """tf.nn.nth_element: the n-th smallest, or largest, of each row."""
-    count = int(op.required_constant(1, "n"))
+    count = op.required_number(1, "n")
     return op.form(f"ops.sort({{0}})[0][..., {-1 - count if op.attr('reverse') else count}]", op.tensor(0))
 
 

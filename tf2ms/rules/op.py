@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tf2ms.graph import Graph, Node, Shape, Tensor
-from tf2ms.graph.types import VARIABLE_OPS
+from tf2ms.graph.types import VARIABLE_OPS, Inputs
 from tf2ms.layout import Layout, channels_first_perm
 from tf2ms.rules.sizes import Part, Sizes, is_shape_arithmetic, read_sizes
 from tf2ms.rules.types import Layer, Value, Weight
-from tf2ms.split import Variable, short_float
+from tf2ms.split import Variable, number_text, short_float
 
 
 class NoForm(Exception):
@@ -22,11 +23,15 @@ class NoForm(Exception):
 
 @dataclass(frozen=True)
 class Expression:
-    """What a rule returns: a form over operands, or a layer called on them."""
+    """What a rule returns: a form over operands, or a layer called on them.
+
+    `outputs` is how many of the op's outputs it gives, where those are not all.
+    """
 
     form: str
     operands: tuple[Tensor | Weight | str, ...]
     layer: Layer | None = None
+    outputs: int | None = None
 
 
 class Cell:
@@ -60,7 +65,7 @@ class Op:
     """One node as its rule sees it."""
 
     def __init__(self, node: Node, layout: Layout, variables: Mapping[str, Variable]):
-        self.node = node
+        self.node = replace(node, inputs=Inputs.of(node.name, node.inputs))
         self._layout = layout
         self._variables = variables
 
@@ -88,6 +93,8 @@ class Op:
         constant = self.constant(index)
         if constant is None and self.graph[tensor.node].op not in VARIABLE_OPS:
             return tensor
+        if constant is not None and constant.dtype.kind not in "fiubc":
+            raise NoForm("a constant holds no numbers")
         if constant is not None and constant.ndim == 0 and _is_exact_literal(constant):
             return _number(constant)
         return self._operand_weight(index)
@@ -137,6 +144,13 @@ class Op:
         if value is None:
             raise NoForm(f"{what} is computed while the graph runs")
         return value
+
+    def required_number(self, index: int, what: str) -> int:
+        """Like `required_constant`, for a single whole number."""
+        value = self.required_constant(index, what)
+        if value.size != 1 or value.dtype.kind not in "iu":
+            raise NoForm(f"{what} is not one whole number")
+        return int(value.item())
 
     def weight(self, index: int, perm: Sequence[int] | None = None, reshape: Sequence[int] | None = None) -> Weight:
         """The variable or constant behind an input, transposed by `perm`, then reshaped."""
@@ -241,6 +255,8 @@ class Op:
             values = tuple(int(size) for size in self.required_constant(at, f"the {name}"))
         else:
             values = tuple(self.node.attr(name) or default)
+        if not 4 <= len(values) <= 5 or min(values) < 1:
+            raise NoForm(f"{name} {list(values)} are not positive numbers, one for each axis")
         channels_first = str(self.node.attr("data_format", "NHWC")).startswith("NC")
         inner, outer = (values[2:], values[:2]) if channels_first else (values[1:-1], (values[0], values[-1]))
         if set(outer) != {1}:
@@ -293,7 +309,7 @@ def _number(constant: np.ndarray) -> str:
     value = constant.item()
     if isinstance(value, bool) or not isinstance(value, float):
         return repr(value)
-    if value != value or value in (float("inf"), float("-inf")):
-        return f'float("{value}")'
+    if not math.isfinite(value):
+        return number_text(value)
     value = short_float(constant) if constant.dtype == np.float32 else value
     return str(int(value)) if value.is_integer() and abs(value) < 1e6 else repr(value)

@@ -30,9 +30,7 @@ def quantize_and_dequantize(op: Op) -> Expression:
     """tf.quantization.quantize_and_dequantize; the gradient passes, in V4 inside the range alone."""
     if op.attr("axis", -1) != -1:
         raise NoForm("a range of its own for each slice of an axis")
-    bits = (
-        op.attr("num_bits", 8) if op.node.op != "QuantizeAndDequantizeV3" else int(op.required_constant(3, "the bits"))
-    )
+    bits = op.attr("num_bits", 8) if op.node.op != "QuantizeAndDequantizeV3" else op.required_number(3, "the bits")
     options = f"bits={bits}, signed={bool(op.attr('signed_input', True))}"
     options += ", narrow=True" if op.attr("narrow_range") else ""
     options += ", cut_gradient=True" if op.node.op == "QuantizeAndDequantizeV4" else ""

@@ -23,7 +23,7 @@ def random_uniform(op: Op) -> Expression:
 def random_uniform_int(op: Op) -> Expression:
     """tf.random.uniform of integers in [low, high)."""
     sizes = op.sizes(0)
-    low, high = (int(op.required_constant(len(op) + at, "the range")) for at in (-2, -1))
+    low, high = (op.required_number(len(op) + at, "the range") for at in (-2, -1))
     dtype = op.dtype("Tout" if op.node.op == "RandomUniformInt" else "dtype", "int32")
     return op.form(f"ops.randint({low}, {high}, {sizes.text(0)}).astype(ms.{dtype})", *sizes.operands)
 
@@ -89,5 +89,5 @@ def random_shuffle(op: Op) -> Expression:
 @rule("Multinomial", "StatelessMultinomial", form="argmax of logits and Gumbel noise", note=_STREAM)
 def multinomial(op: Op) -> Expression:
     """tf.random.categorical: class numbers by their logits."""
-    count = int(op.required_constant(1, "the number of draws"))
+    count = op.required_number(1, "the number of draws")
     return op.form(f"tf_categorical({{0}}, {count}).astype(ms.{op.dtype('output_dtype', 'int64')})", op.tensor(0))

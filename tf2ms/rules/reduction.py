@@ -66,7 +66,7 @@ def euclidean_norm(op: Op) -> Expression:
 @rule("ArgMax", "ArgMin", form="ops.argmax, ops.argmin")
 def arg_max(op: Op) -> Expression:
     """tf.argmax and argmin; the first of equal values in both frameworks."""
-    axis = int(op.required_constant(1, "the axis"))
+    axis = op.required_number(1, "the axis")
     name = op.node.op.lower()
     cast = f".astype(ms.{op.dtype('output_type', 'int64')})"
     has = "int64" if name == "argmax" else "int32"
@@ -78,7 +78,7 @@ def arg_max(op: Op) -> Expression:
 @rule("Cumsum", "Cumprod", form="ops.CumSum, ops.CumProd")
 def cumulative(op: Op) -> Expression:
     """tf.cumsum and cumprod, exclusive and reverse."""
-    axis = int(op.required_constant(1, "the axis"))
+    axis = op.required_number(1, "the axis")
     flags = ", ".join(f"{name}=True" for name in ("exclusive", "reverse") if op.attr(name))
     name = "CumSum" if op.node.op == "Cumsum" else "CumProd"
     if not flags:
@@ -89,7 +89,7 @@ def cumulative(op: Op) -> Expression:
 @rule("CumulativeLogsumexp", form="tf_cumulative_logsumexp", note="composed: MindSpore's has no gradient")
 def cumulative_logsumexp(op: Op) -> Expression:
     """tf.math.cumulative_logsumexp."""
-    axis = int(op.required_constant(1, "the axis")) % op.rank()
+    axis = op.required_number(1, "the axis") % op.rank()
     flags = "".join(f", {name}=True" for name in ("exclusive", "reverse") if op.attr(name))
     return op.form(f"tf_cumulative_logsumexp({{0}}, {axis}{flags})", op.tensor(0))
 
@@ -103,7 +103,7 @@ def l2_loss(op: Op) -> Expression:
 @rule("Bincount", "DenseBincount", form="tf_bincount")
 def bincount(op: Op) -> Expression:
     """tf.math.bincount over all, or over each row of a matrix; values beyond `size` are not counted."""
-    size = int(op.required_constant(1, "the size"))
+    size = op.required_number(1, "the size")
     shape = op.shape(2)
     dtype = op.dtype()
     rows = ", rows=True" if op.node.op == "DenseBincount" and op.rank() == 2 else ""
@@ -119,7 +119,7 @@ def bincount(op: Op) -> Expression:
 @rule("HistogramFixedWidth", form="tf_histogram_fixed_width")
 def histogram_fixed_width(op: Op) -> Expression:
     """tf.histogram_fixed_width: values outside the range count in the first and last bin."""
-    bins = int(op.required_constant(2, "the number of bins"))
+    bins = op.required_number(2, "the number of bins")
     form = f"tf_histogram_fixed_width({{0}}, {{1}}, {bins}).astype(ms.{op.dtype('dtype', 'int32')})"
     return op.form(form, op.tensor(0), op.tensor(1))
 

@@ -106,6 +106,11 @@ class Lowered:
     loss: Program | None
     unsupported: tuple[Unsupported, ...] = ()
 
+    def outputs(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        """(TensorFlow's tensor, the program's) for each output of the network, those that only the loss reads last."""
+        known = dict(zip(self.layout.outputs, self.roles.outputs, strict=True))
+        return tuple((known.get(tensor, tensor), tensor) for tensor in self.network.outputs)
+
     def perm(self, tensor: Tensor) -> tuple[int, ...] | None:
         """The transposition from TensorFlow's layout to MindSpore's; None where they are the same."""
         rank = len(self.layout.graph.shape(tensor) or ())

@@ -8,8 +8,8 @@ from pathlib import Path
 _SUFFIX = re.compile(r"(?:\.(?:pb|pbtxt|prototxt|txt|meta|index|ckpt)|\.ckpt-\d+|\.data-\d+-of-\d+)$", re.IGNORECASE)
 _MEANINGLESS = re.compile(
     r"ckpts?|checkpoints?|data|def|eval|events?|export(ed|s)?|final|freeze|frozen|graphs?|inference|inputs?|keras|logdir|"
-    r"logs?|meta|models?|net|network|optimized|outputs?|out|pb|predict|results?|runs?|saved?|saves|serving|shapes|summar(y|ies)|"
-    r"tensorboard|tests?|tf|tfevents|train|training|v|val|validation|variables|weights|"
+    r"logs?|meta|models?|net|network|optimized|outputs?|out|pb|predict|results?|runs?|saved?|saves|serving|shapes|"
+    r"summary|summaries|tensorboard|tests?|tf|tfevents|train|training|v|val|validation|variables|weights|"
     r"desktop|documents|downloads|home|mnt|root|src|te?mp|users?|var|work|workspace|"
 )
 

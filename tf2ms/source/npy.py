@@ -19,18 +19,9 @@ import numpy as np
 
 _MAX_VALUES = 1_000_000
 # What pickle raises on a damaged stream: it executes what it reads.
-_DAMAGED = (
-    *(
-        pickle.UnpicklingError,
-        EOFError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        LookupError,
-        struct.error,
-        OverflowError,
-    ),
-    *(MemoryError, RecursionError, AssertionError, ImportError),
+_DAMAGED: tuple[type[Exception], ...] = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError),
+    *(struct.error, MemoryError, RecursionError, AssertionError, ImportError, SyntaxError),
 )
 
 
@@ -41,7 +32,7 @@ class RefusedError(ValueError):
 def read_npy(file: BinaryIO) -> Any:
     """The array in an .npy file; where it is an array of objects, the objects: a dict, for one.
 
-    Arrays in it have numeric, boolean or string dtypes, in the machine's byte order or not, as they were written.
+    Arrays in it have numeric, boolean or string dtypes, in the byte order they were written in, and are read-only.
     Pickles may stem from Python 2 and 3 and from numpy 1 and 2. Raises RefusedError for anything else.
     """
     try:
@@ -49,7 +40,7 @@ def read_npy(file: BinaryIO) -> Any:
         if magic[:6] != b"\x93NUMPY" or len(magic) < 8:
             raise RefusedError("not a NumPy array file")
         (length,) = struct.unpack("<H" if magic[6] == 1 else "<I", file.read(2 if magic[6] == 1 else 4))
-        if length > 2**16:
+        if length > 10_000:  # numpy's own bound
             raise RefusedError("its header is too long")
         header = ast.literal_eval(file.read(length).decode("utf-8" if magic[6] > 2 else "latin1"))
         dtype, shape = header["descr"], header["shape"]
@@ -60,7 +51,7 @@ def read_npy(file: BinaryIO) -> Any:
         return _array(np.dtype(dtype), shape, bool(header["fortran_order"]), file.read())
     except RefusedError:
         raise
-    except (*_DAMAGED, SyntaxError) as error:
+    except _DAMAGED as error:
         raise RefusedError(f"damaged ({type(error).__name__}: {error})") from error
 
 

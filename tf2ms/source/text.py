@@ -62,16 +62,21 @@ def _fields(descriptor: Descriptor) -> dict[str, _Field]:
 
 
 def _field(field: FieldDescriptor) -> _Field:
+    """How the field is read."""
     message = field.message_type
     if message is not None and message.GetOptions().map_entry:
         key, value = message.fields_by_name["key"], message.fields_by_name["value"]
         return _Field("", _converter(value), _converter(key), False)
-    if hasattr(field, "is_repeated"):
-        repeated = field.is_repeated
-    else:  # before protobuf 6
-        repeated = field.label == FieldDescriptor.LABEL_REPEATED  # type: ignore[attr-defined]
+    repeated = _is_repeated(field)
     once = "" if repeated else (field.containing_oneof or field).name
     return _Field(once, _converter(field), None, repeated)
+
+
+def _is_repeated(field: FieldDescriptor) -> bool:
+    """protobuf 5 tells it by the label alone, protobuf 7 by the property alone."""
+    if hasattr(field, "is_repeated"):
+        return field.is_repeated
+    return field.label == FieldDescriptor.LABEL_REPEATED  # type: ignore[attr-defined]
 
 
 def _converter(field: FieldDescriptor) -> Callable[[str], Any] | None:

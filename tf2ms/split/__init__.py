@@ -13,7 +13,7 @@ from tf2ms.split.dropped import find_dropped
 from tf2ms.split.formula import formula, terms
 from tf2ms.split.initializers import find_initializers, read_initializer
 from tf2ms.split.training import Training, find_training
-from tf2ms.split.types import Dropped, Initializer, Input, Optimizer, Roles, Variable, short_float
+from tf2ms.split.types import Dropped, Initializer, Input, Optimizer, Roles, Variable, number_text, short_float
 
 __all__ = [
     "Dropped",
@@ -23,6 +23,7 @@ __all__ = [
     "Roles",
     "Variable",
     "formula",
+    "number_text",
     "short_float",
     "split",
 ]

@@ -15,7 +15,7 @@ _BACKBONE_TAIL = frozenset(
 )
 """Ops that belong to the network even behind its last weight, as long as no label has come in."""
 
-_LOSS_OPS = frozenset({"SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits", "CTCLoss", "CTCLossV2"})
+_SUMS = frozenset({"Add", "AddV2", "AddN"})
 
 
 def fed_inputs(graph: Graph) -> list[Node]:
@@ -44,6 +44,10 @@ def backbone_of_loss(graph: Graph, loss: Tensor) -> set[str]:
             carried = [tensor.node for tensor in node.inputs if tensor.node in data]
             if all(source in backbone and source not in sources for source in carried):
                 backbone |= graph.ancestors([name])
+        elif name in data and name not in core and node.op in _SUMS and len(node.shape() or ()) >= 2:
+            # the last shortcut, or two branches joined: as long as it is the network's own tensors that are added
+            joined = [tensor.node for tensor in node.inputs]
+            backbone |= {name} if all(source in backbone and source not in sources for source in joined) else set()
     return backbone
 
 

@@ -59,7 +59,13 @@ def _affine(graph: Graph, value: Tensor) -> tuple[str, float, float] | None:
 
 
 def _of_constant(constant: np.ndarray) -> Initializer:
-    if constant.size and constant.dtype.kind in "fiub" and (constant == constant.flat[0]).all():
+    if constant.size and constant.dtype.kind in "fiub" and _is_uniform(constant):
         value = short_float(constant.flat[0])
         return Initializer({0.0: "zeros", 1.0: "ones"}.get(value, "constant"), (value,))
     return Initializer("value", value=constant)
+
+
+def _is_uniform(constant: np.ndarray) -> bool:
+    """Whether all elements are the same number, NaN included."""
+    first = constant.flat[0]
+    return bool(np.isnan(constant).all()) if first != first else bool((constant == first).all())

@@ -7,7 +7,7 @@ that needs all of that. TensorFlow's own names (`gradients/NODE_grad`) only brea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +54,7 @@ def find_training(graph: Graph, loss: str | None = None) -> Training | None:
     used = graph.ancestors(_gradient(node).node for node in applies)
     seed, region = _gradient_region(graph, applies, used)
     _check_untouched(graph, applies, region)
-    found = graph.tensor(loss) if loss else _find_loss(graph, applies, used, seed, region)
+    found = graph.tensor(loss) if loss else _find_loss(graph, applies, used, seed)
     return Training(optimizer, applies, frozenset(used - graph.ancestors([found.node])), found)
 
 
@@ -65,7 +65,10 @@ def _unknown_optimizer(op: str, applies: Iterable[Node]) -> Unsupported:
 
 def _inputs(node: Node) -> dict[str, Tensor]:
     """The apply op's inputs by the names its rule gives them."""
-    return dict(zip(OPTIMIZERS[node.op].inputs, node.inputs, strict=True))
+    names = OPTIMIZERS[node.op].inputs
+    if len(node.inputs) != len(names):
+        raise GraphError(f"'{node.name}' ({node.op}) has {len(node.inputs)} inputs, the op takes {len(names)}")
+    return dict(zip(names, node.inputs, strict=True))
 
 
 def _gradient(node: Node) -> Tensor:
@@ -196,32 +199,36 @@ def _check_untouched(graph: Graph, applies: tuple[Node, ...], region: set[str]) 
         )
 
 
-def _find_loss(graph: Graph, applies: tuple[Node, ...], used: set[str], seed: Node, region: set[str]) -> Tensor:
-    """The tensor whose gradient starts at `seed`."""
-    if seed.op in ("Fill", "OnesLike") and (direct := _shape_source(graph, seed)) is not None:
+def _find_loss(graph: Graph, applies: tuple[Node, ...], used: set[str], seed: Node) -> Tensor:
+    """The tensor whose gradient starts at `seed`.
+
+    It has the seed's shape and needs all that the gradients read; and every op that cannot be passed without leaving
+    a trace in the gradients (a square reads its input again, a product its factor) has left it.
+    """
+    if (direct := _shape_source(graph, seed)) is not None:
         return direct
     shape = graph.shape(Tensor(seed.name))
     trained = {_inputs(node)["var"].node for node in applies}
+    # Gradients of inputs that nothing trains hang on the seed too; they are no more forward than the others.
+    region = graph.descendants([seed.name])
     forward = set(graph.nodes) - region - graph.descendants(node.name for node in applies)
-    # What the gradients read of the forward graph; helpers such as the 2*x of a square's gradient have no reader there.
-    read = {name for name in used - region if any(user in region for user in graph.consumers[name])}
-    certain = trained | {name for name in read if _has_forward_reader(graph, name, region, used)}
-    cover = _coverage(graph, forward, certain)
+    order = [name for name in graph.order(graph.nodes) if name in forward]
+    helpers = _helpers(graph, order, region)
+    certain = {name for name in used - region - helpers if any(user in region for user in graph.consumers[name])}
+    certain = trained | {name for name in certain if graph[name].op not in _SHAPE_OPS}
+    cover = _coverage(graph, [name for name in order if name not in helpers], certain)
+    moving, traceless = _traces(graph, order, trained, region)
     possible = [
         name
         for name in cover
-        if cover[name]
-        and _may_be_loss(graph, graph[name], shape)
-        and not (name in used and _has_forward_reader(graph, name, region, used))
+        if cover[name] and name in moving and name not in traceless and _may_be_loss(graph, graph[name], shape)
     ]
     if not possible:
         raise GraphError("no loss found: no tensor of the seed's shape needs what the gradients read; use --loss")
-    everything = max(cover[name].bit_count() for name in possible)
-    evidence = {
-        name: _evidence(graph, name, region, used) for name in possible if cover[name].bit_count() == everything
-    }
-    best = max(evidence.values())
-    finalists = {name for name in evidence if evidence[name] == best}
+    most = max(cover[name].bit_count() for name in possible)
+    finalists = {name for name in possible if cover[name].bit_count() == most}
+    named = {name for name in finalists if any(user.startswith(f"gradients/{name}_grad/") for user in region)}
+    finalists = named or finalists
     # Along one chain of linear ops nothing tells a loss from what it is computed of: take the end.
     ends = sorted(name for name in finalists if not graph.descendants([name], forward) & finalists - {name})
     if len(ends) > 1:
@@ -231,29 +238,83 @@ def _find_loss(graph: Graph, applies: tuple[Node, ...], used: set[str], seed: No
 
 def _shape_source(graph: Graph, seed: Node) -> Tensor | None:
     """The loss itself where the seed takes its shape from it while running."""
-    source = graph[seed.inputs[0].node] if seed.inputs else None
     if seed.op == "OnesLike":
         return seed.inputs[0]
+    source = graph[seed.inputs[0].node] if seed.op == "Fill" else None
     return source.inputs[0] if source is not None and source.op == "Shape" else None
 
 
-def _has_forward_reader(graph: Graph, name: str, region: set[str], used: set[str]) -> bool:
-    """Whether some node that is no gradient (or shape arithmetic for one) reads `name`."""
-    return any(
-        user not in region
-        and graph[user].op not in _SHAPE_OPS
-        and not is_apply(graph[user].op)
-        and not (user in used and all(reader in region for reader in graph.consumers[user]))
-        for user in graph.consumers[name]
-    )
+_READ_BY_OWN_GRADIENT = frozenset(
+    """
+    Sqrt Rsqrt Reciprocal Sigmoid Tanh Relu Relu6 Elu Selu LeakyRelu Softplus Softsign MaxPool LRN
+    """.split()
+)
+"""Ops whose gradient is an op of its own, `SqrtGrad`, that reads their input or output."""
+
+_TRACES = {"Square": ("Mul",), "Abs": ("Sign",), "Log": ("Reciprocal", "Inv")}
+"""Ops whose gradient reads their input again, with one of these."""
+
+_OWN_GRADIENTS = frozenset({"SparseSoftmaxCrossEntropyWithLogits", "SoftmaxCrossEntropyWithLogits", "L2Loss", "Exp"})
+"""Ops whose gradient reads their own output (or input) directly."""
 
 
-def _coverage(graph: Graph, forward: set[str], certain: set[str]) -> dict[str, int]:
-    """For each forward node, a bit mask of the nodes in `certain` that it needs; only the last ones count."""
-    order = [name for name in graph.order(graph.nodes) if name in forward]
+def _helpers(graph: Graph, order: Sequence[str], region: set[str]) -> set[str]:
+    """Nodes that only gradients read, directly or not, without being forward ops whose gradient reads their output."""
+    found: set[str] = set()
+    for name in reversed(order):
+        readers, op = graph.consumers[name], graph[name].op
+        forward = op == "Exp" or any(graph[user].op == f"{op}Grad" for user in readers)
+        if readers and not forward and all(user in region or user in found for user in readers):
+            found.add(name)
+    return found
+
+
+def _traces(graph: Graph, order: Iterable[str], trained: set[str], region: set[str]) -> tuple[set[str], set[str]]:
+    """(nodes that depend on a trained variable, those that the gradients cannot have come through).
+
+    The latter depend on the variable through an op that should have left a trace in the gradients and has not.
+    """
+    found: set[str] = set()
+    moving = set(trained)
+    for name in order:
+        node = graph[name]
+        if node.op == "StopGradient" or not any(tensor.node in moving for tensor in node.inputs):
+            continue
+        moving.add(name)
+        if not _has_trace(graph, node, region) or any(t.node in found and t.node in moving for t in node.inputs):
+            found.add(name)
+    return moving, found
+
+
+def _has_trace(graph: Graph, node: Node, region: set[str]) -> bool:
+    own = graph.consumers[node.name]
+    beside = [user for tensor in node.inputs for user in graph.consumers[tensor.node] if user != node.name]
+    if node.op in _NOT_DIFFERENTIABLE:
+        return False
+    if node.op in _READ_BY_OWN_GRADIENT:
+        return any(graph[user].op == f"{node.op}Grad" for user in (*own, *beside))
+    if node.op in _TRACES:
+        return any(graph[user].op in _TRACES[node.op] and _serves(graph, user, region) for user in beside)
+    if node.op in _OWN_GRADIENTS:
+        return any(user in region for user in (*own, *beside))
+    if node.op in ("Mul", "RealDiv", "Div"):
+        factors = [tensor.node for tensor in node.inputs if graph.constant(tensor) is not None]
+        return all(any(_serves(graph, user, region) for user in graph.consumers[factor]) for factor in factors)
+    return True
+
+
+def _serves(graph: Graph, name: str, region: set[str]) -> bool:
+    """Whether a node is a gradient, or is read by gradients alone."""
+    readers = graph.consumers[name]
+    return name in region or (bool(readers) and all(user in region for user in readers))
+
+
+def _coverage(graph: Graph, order: Sequence[str], certain: set[str]) -> dict[str, int]:
+    """For each node in `order`, a bit mask of the nodes in `certain` that it needs; only the last ones count."""
+    inside = set(order)
     below: set[str] = set()  # has a certain node among its descendants
     for name in reversed(order):
-        if any(user in forward and (user in certain or user in below) for user in graph.consumers[name]):
+        if any(user in inside and (user in certain or user in below) for user in graph.consumers[name]):
             below.add(name)
     bits = {name: 1 << bit for bit, name in enumerate(name for name in order if name in certain - below)}
     cover: dict[str, int] = {}
@@ -275,23 +336,3 @@ def _may_be_loss(graph: Graph, node: Node, shape: tuple[int | None, ...] | None)
 
 
 _FLOATS = ("float16", "float32", "float64", "bfloat16")
-
-
-def _evidence(graph: Graph, name: str, region: set[str], used: set[str]) -> tuple[int, int]:
-    """How well a candidate explains the gradients: typed gradient op, forward constants they reuse, TensorFlow's name.
-
-    A constant factor on the way to the loss is read again by the gradient of its product; one that is not read again
-    lies behind the loss (an average kept for display, a metric).
-    """
-    typed = any(graph[user].op == f"{graph[name].op}Grad" for user in graph.consumers[name])
-    unexplained = explained = 0
-    for ancestor in graph.ancestors([name]) - used:
-        node = graph[ancestor]
-        if node.op in ("Mul", "RealDiv", "Div"):
-            factors = [tensor.node for tensor in node.inputs if graph.constant(tensor) is not None]
-            unexplained += sum(factor not in used for factor in factors)
-            explained += sum(factor in used for factor in factors)
-        elif node.op in _NOT_DIFFERENTIABLE:
-            unexplained += 1
-    named = f"gradients/{name}_grad/"
-    return int(typed) + explained - unexplained, int(any(user.startswith(named) for user in region))

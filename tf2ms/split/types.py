@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,21 @@ class Initializer:
     kind: str
     args: tuple[float, ...] = ()
     value: np.ndarray | None = None
+
+    def draw(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+        """An array that starts so; TensorFlow's truncated normal draws again beyond two standard deviations."""
+        if self.kind == "value" and self.value is not None:
+            return self.value
+        if self.kind == "uniform":
+            return random.uniform(self.args[0], self.args[1], size=shape)
+        if self.kind == "normal":
+            return random.normal(self.args[0], self.args[1], size=shape)
+        if self.kind == "truncated_normal":
+            drawn = random.standard_normal(shape)
+            while (outside := np.abs(drawn) > 2).any():
+                drawn = np.where(outside, random.standard_normal(shape), drawn)
+            return self.args[0] + self.args[1] * drawn
+        return np.full(shape, self.args[0])
 
 
 @dataclass(frozen=True)
@@ -97,3 +113,8 @@ def short_float(value: Any) -> float:
     """The float with the fewest digits that is the same float32: 0.0001 for 9.99999974e-05."""
     value = float(value)
     return value if np.float32(value) != value else float(str(np.float32(value)))
+
+
+def number_text(value: float) -> str:
+    """A number as Python code, NaN and infinities too."""
+    return repr(value) if math.isfinite(value) else f'float("{value}")'

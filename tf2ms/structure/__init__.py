@@ -12,7 +12,7 @@ from tf2ms.structure.blocks import default_name, distinct, make_block, ordered, 
 from tf2ms.structure.check import check_equal
 from tf2ms.structure.functions import make_functions
 from tf2ms.structure.groups import Body, Group, families, numbered, regions, scopes, units
-from tf2ms.structure.names import Names, class_name, common_tokens_dropped, identifier
+from tf2ms.structure.names import MODULE_CLASSES, Names, class_name, common_tokens_dropped, identifier
 from tf2ms.structure.types import Block, Function, Structure
 
 __all__ = ["Structure", "structure"]
@@ -31,7 +31,8 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
 
     Raises: StructureError if the structured program is not the flat one, which is a defect of tf2ms.
     """
-    class_names = Names(["LRN", class_name(name), f"{class_name(name)}Loss", f"{class_name(name)}WithLoss"])
+    title = class_name(name)
+    class_names = Names([*MODULE_CLASSES, title, f"{title}Loss", f"{title}WithLoss"])
     function_names = Names(["main", "parse_args"])
     blocks: list[Block] = []
     program = ordered(lowered.network)
@@ -39,12 +40,12 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
         program = _grouped(program, finder, blocks, class_names)
     program, functions = make_functions(program, function_names)
     inputs = _input_names(lowered)
-    network = _network(program, class_name(name), inputs)
+    network = _network(program, title, inputs)
     loss = None
     loss_functions: list[Function] = []
     if lowered.loss is not None:
         body, loss_functions = make_functions(ordered(lowered.loss), function_names)
-        loss = _loss(body, f"{class_name(name)}Loss", inputs, network, lowered)
+        loss = _loss(body, f"{title}Loss", inputs, network, lowered)
         check_equal(lowered.loss, body, {function.name: function for function in loss_functions})
     check_equal(lowered.network, program, {function.name: function for function in functions})
     return Structure(lowered, tuple(blocks), (*functions, *loss_functions), network, loss, inputs)

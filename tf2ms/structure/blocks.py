@@ -86,6 +86,8 @@ def ordered(program: Program) -> Program:
 
 def _attributes(family: Sequence[Group], instances: Sequence[Sequence[Step]]) -> list[str]:
     """A name for each step of the class: what its instances call it, without what names the instance itself."""
+    if unit_name(instances[0]) is not None:
+        return distinct(instances[0], [default_name(step) for step in instances[0]])
     wanted = []
     for place, step in enumerate(instances[0]):
         local = [_local_label(steps[place].label, group.label) for group, steps in zip(family, instances, strict=True)]

@@ -9,7 +9,7 @@ from tf2ms.errors import Tf2msError
 from tf2ms.graph import Tensor
 from tf2ms.rules.types import Program, Step, Value
 from tf2ms.structure.groups import arguments_of
-from tf2ms.structure.types import Argument, Block, BlockLayer, Function
+from tf2ms.structure.types import Argument, Block, BlockLayer, Function, weight_key
 
 
 class StructureError(Tf2msError):
@@ -64,6 +64,8 @@ def _instance(block: Block, call: Step, given: Mapping[str, Value], inner: tuple
     result = []
     for own, actual in zip(block.program.steps, inner, strict=True):
         layer = actual.layer
+        if [weight_key(weight) for _, weight in own.weights] != [weight_key(weight) for _, weight in actual.weights]:
+            raise StructureError(f"class {block.name} holds another weight than its use '{call.outputs[0]}'")
         if own.layer is not None and layer is not None:
             filled = tuple((name, _fill(value, given)) for name, value in own.layer.arguments)
             layer = replace(layer, arguments=filled)

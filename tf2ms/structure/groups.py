@@ -18,6 +18,7 @@ import networkx as nx
 
 from tf2ms.graph import Tensor
 from tf2ms.rules.types import Program, Step, Value
+from tf2ms.structure.types import weight_key
 
 _UNIT_STARTS = {"nn.Conv2d": "Conv", "nn.Dense": "Dense"}
 _UNIT_PARTS = {"nn.BatchNorm2d": "BN", "nn.ReLU": "ReLU", "nn.LeakyReLU": "LeakyReLU"}
@@ -123,13 +124,17 @@ class Body:
 def _kind(step: Step) -> tuple[Any, ...]:
     """What must be equal for two steps to be the same up to arguments."""
     if step.layer is None:
-        return ("form", *(name for name, _ in step.weights))
+        return ("form", *((name, weight_key(weight)) for name, weight in step.weights))
     return (step.layer.cls, tuple(sorted(arguments_of(step))))
 
 
 def arguments_of(step: Step) -> dict[str, Value]:
     """All arguments of a step's layer, defaults that are not written included."""
     return {**dict(step.layer.defaults), **dict(step.layer.arguments)} if step.layer else {}
+
+
+_MAX_DEPTH = 16
+"""Scopes nested deeper than this are taken as one: nobody writes them, and each level costs a look at every step."""
 
 
 # -- finders -------------------------------------------------------------------------------------------------------
@@ -216,7 +221,7 @@ def numbered_prefix(label: tuple[str, ...]) -> tuple[str, ...]:
 
 def scopes(body: Body) -> Iterator[Group]:
     """Steps that share a name scope, the deepest scopes first."""
-    yield from _named(body, lambda label: [label[:depth] for depth in range(len(label) - 1, 0, -1)])
+    yield from _named(body, lambda label: [label[:depth] for depth in range(min(len(label) - 1, _MAX_DEPTH), 0, -1)])
 
 
 def numbered(body: Body) -> Iterator[Group]:
@@ -230,8 +235,12 @@ def _named(body: Body, prefixes_of: Any) -> Iterator[Group]:
         for prefix in prefixes_of(step.label):
             if prefix:
                 held[prefix].append(index)
+    seen: set[tuple[int, ...]] = set()
     for prefix in sorted(held, key=lambda prefix: (-len(prefix), prefix)):
         members = held[prefix]
+        if tuple(members) in seen:
+            continue  # a scope around just one scope
+        seen.add(tuple(members))
         if sum(body.steps[index].layer is not None for index in members) >= 2:
             group = body.group(members, prefix)
             if group is not None:

@@ -13,19 +13,37 @@ from pathlib import Path
 
 _CELL_MEMBERS = frozenset(
     """
-    add_flags apply arguments_key bprop_debug buffers cast_inputs cell_init_args cell_type cells cells_and_names
-    cls_name compile compiled construct create_time exist_names exist_objs extend_repr flags generate_scope
-    get_buffer get_flags get_inputs get_parameters get_scope global_cells has_bprop init_parameters_data insert_child
-    load_state_dict mixed_precision_type name name_cells named_buffers offload param_prefix parameters parameters_dict
-    phase pipeline_segment pipeline_stage recompute register_buffer requires_grad run_construct set_grad set_inputs
-    set_train shard state_dict to_float trainable_params training untrainable_params
+    add_flags add_flags_recursive apply arguments_key bprop_debug buffers cast_inputs cell_init_args cell_type cells
+    cells_and_names check_names check_names_and_refresh_name cls_name compile compile_and_run compile_cache
+    compile_phase compiled construct create_time enable_backward_hook exist_names exist_objs extend_repr flags
+    flatten_weights generate_scope get_buffer get_extra_state get_flags get_func_graph_proto get_inputs
+    get_mixed_precision_type get_parameters get_scope get_sub_cell global_cells grad_ops_label has_bprop
+    init_parameters_data insert_child_to_cell insert_param_to_cell is_top_cell jit_config_dict load_state_dict
+    mixed_precision_type name name_cells named_buffers offload parallel_parameter_merge_net_dict
+    parallel_parameter_name_list param_prefix parameter_layout_dict parameters parameters_and_names
+    parameters_broadcast_dict parameters_dict phase phase_cache pipeline_segment pipeline_stage place recompute
+    register_backward_hook register_backward_pre_hook register_buffer register_forward_hook
+    register_forward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+    register_parameter_forward_hook register_saved_tensors_hooks register_state_dict_post_hook
+    register_state_dict_pre_hook remove_redundant_parameters requires_grad run_construct set_boost
+    set_broadcast_flag set_comm_fusion set_data_parallel set_extra_state set_grad set_inputs set_jit_config
+    set_mixed_precision_type set_param_ps set_train shard state_dict to to_empty to_float total_instance_count
+    trainable_params training untrainable_params update_cell_prefix update_cell_type update_parameters_name
     """.split()
 )
-"""Attributes of nn.Cell that a layer must not hide."""
+"""Attributes of nn.Cell (MindSpore 2.7 to 2.10) that a layer must not hide."""
 
 _TAKEN = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | _CELL_MEMBERS
 _MODULE_NAMES = frozenset("self ms nn ops np math x argparse".split())
 _MAX_LENGTH = 48
+
+MODULE_CLASSES = frozenset(
+    """
+    CheckpointConfig Constant LRN LossMonitor Model ModelCheckpoint Normal Parameter TruncatedNormal Uniform
+    XavierUniform
+    """.split()
+)
+"""Classes that the generated file imports or brings along: no class of its own may hide them."""
 
 
 def identifier(text: str) -> str:
@@ -52,7 +70,7 @@ def class_name(text: str) -> str:
     """`Icp` for icp, `ConvReLU` as it is, `MyNet` for my-net; Network where nothing is left."""
     words = re.split(r"[^A-Za-z0-9]+", unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode())
     name = "".join(word[:1].upper() + word[1:] for word in words)[:_MAX_LENGTH]
-    if not name or name in _TAKEN:
+    if not name or name in _TAKEN or name in MODULE_CLASSES:
         return f"{name}Network"
     return f"N{name}" if name[0].isdigit() else name
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from tf2ms.graph import Tensor
+from tf2ms.rules.initializers import initializer_code
 from tf2ms.rules.types import Code, Layer, Lowered, Program, Step, Value, Weight
 
 
@@ -91,3 +92,11 @@ MAX_LITERAL = 16
 def is_literal(weight: Weight) -> bool:
     """Whether the weight is a short constant that stands in the code."""
     return weight.value is not None and weight.value.size <= MAX_LITERAL
+
+
+def weight_key(weight: Weight) -> tuple[object, ...]:
+    """What is written of a weight that a step holds without a layer: equal keys, equal code."""
+    if is_literal(weight) and weight.value is not None:
+        value = weight.convert(weight.value)
+        return ("literal", weight.dtype, value.shape, value.tobytes())
+    return ("parameter", weight.dtype, weight.shape, weight.trainable, initializer_code(weight))
