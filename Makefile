@@ -35,7 +35,11 @@ lint: $(READY)  ## ruff (lint, format) and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint  ## everything that must stay true
+$(VENV)/.torch: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@touch $@
+
+test: lint $(VENV)/.torch  ## everything that must stay true
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lock:  ## pin the dependencies anew (needs uv)

@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Conversion",
+    "Evidence",
     "GraphError",
     "Inspection",
     "OutputError",
@@ -18,6 +19,7 @@ __all__ = [
     "VerifyError",
     "convert",
     "inspect",
+    "verify",
 ]
 
 protobuf_compat.install()
@@ -33,4 +35,9 @@ def __getattr__(name: str) -> object:
         from tf2ms import inspection
 
         return getattr(inspection, name)
+    if name in ("Evidence", "verify"):
+        import importlib
+
+        module = importlib.import_module("tf2ms.verify")  # callable: tf2ms.verify(...) is tf2ms.verify.verify(...)
+        return module if name == "verify" else module.Evidence
     raise AttributeError(f"module 'tf2ms' has no attribute '{name}'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -11,12 +12,14 @@ import click
 
 from tf2ms import __version__
 from tf2ms.errors import Tf2msError, UnsupportedOpError
+from tf2ms.verify import cli as verify_cli
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from tf2ms.api import Conversion
     from tf2ms.inspection import Inspection
+    from tf2ms.verify import Evidence
 
 
 class _Group(click.Group):
@@ -123,8 +126,9 @@ def inspect(graph: str, as_json: bool, **options: Any) -> None:
 @click.option("--keep-nhwc", is_flag=True, help="Keep images channels-last at the network's boundary.")
 @click.option("--allow-unsupported", is_flag=True, help="Write code that raises where an op has no form.")
 @click.option("--force", is_flag=True, help="Overwrite a generated file that was edited since.")
+@click.option("--verify", "verified", is_flag=True, help="Then run it beside TensorFlow, as `tf2ms verify` does.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def convert(graph: str, folder: str, force: bool, as_json: bool, **options: Any) -> None:
+def convert(graph: str, folder: str, force: bool, verified: bool, as_json: bool, **options: Any) -> None:
     """Write the MindSpore project of a TensorFlow graph: NAME_ms.py, NAME.map.json and, with weights, NAME.ckpt.
 
     \b
@@ -137,11 +141,16 @@ def convert(graph: str, folder: str, force: bool, as_json: bool, **options: Any)
 
     with _working("converting"):
         conversion = convert_graph(graph, **options)
-        paths = conversion.write(folder, force)
+        paths = [str(path) for path in conversion.write(folder, force)]
+    evidence = None
+    if verified:
+        evidence = verify_cli.verify_written(graph, paths, options["checkpoint"], options["shapes"])
     if as_json:
-        click.echo(json.dumps(_summary(conversion, [str(path) for path in paths]), indent=2))
+        click.echo(json.dumps(_summary(conversion, paths, evidence), indent=2))
     else:
-        _report(conversion, [str(path) for path in paths])
+        _report(conversion, paths)
+    if evidence is not None:
+        verify_cli.report(evidence, quiet=as_json)
 
 
 @main.command()
@@ -173,6 +182,36 @@ def ops(name: str | None, as_json: bool) -> None:
     for rule in rules:
         table.add_row(rule.op, _escaped(rule.form or "none"), _escaped(rule.note or rule.reason))
     _console().print(table)
+
+
+class _Lazy(click.Command):
+    """A command of another package, imported only when it is asked for."""
+
+    def __init__(self, name: str, place: str, short_help: str):
+        super().__init__(name, help=short_help, short_help=short_help, add_help_option=False)
+        self._place = place
+
+    def _command(self) -> click.Command:
+        module, _, attribute = self._place.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context of the command itself."""
+        return self._command().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command itself."""
+        return ctx.command.invoke(ctx)
+
+
+main.add_command(_Lazy("torch", "tf2ms.torch.cli:torch_command", "Write the MindSpore version of PyTorch scripts."))
+main.add_command(
+    _Lazy("torch-apis", "tf2ms.torch.cli:torch_apis_command", "Show the table of PyTorch names and MindSpore forms.")
+)
+main.add_command(verify_cli.verify)
+main.add_command(verify_cli.audit)
 
 
 def _working(message: str) -> Any:
@@ -245,7 +284,7 @@ def _shape(shape: Any) -> str:
     return "[?]" if shape is None else f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
 
 
-def _summary(conversion: Conversion, paths: list[str]) -> dict[str, Any]:
+def _summary(conversion: Conversion, paths: list[str], evidence: Evidence | None) -> dict[str, Any]:
     return {
         "files": paths,
         "network": conversion.name,
@@ -253,7 +292,8 @@ def _summary(conversion: Conversion, paths: list[str]) -> dict[str, Any]:
         "weights": conversion.weights is not None,
         "lines": conversion.code.count("\n"),
         "training": conversion.map["loss"] is not None,
-        "verified": False,
+        "verified": evidence is not None and evidence.passed,
+        **({"evidence": evidence.to_dict()} if evidence is not None else {}),
         "unsupported": [
             {"op": item.op, "nodes": list(item.nodes), "reason": item.reason} for item in conversion.lowered.unsupported
         ],

@@ -22,8 +22,6 @@ from helpers import (
 
 import tf2ms
 
-FIRST_ONLY = pytest.mark.xfail(strict=True, reason="weights without a layer are the first instance's in all")
-
 
 def scope(name):
     return v1.variable_scope(name)
@@ -236,8 +234,7 @@ GRAPHS = [
 def _cases():
     for make in GRAPHS:
         for style in ("blocks", "flat"):
-            wrong = style == "blocks" and make in (different_constants_in_branches, widths_in_branches)
-            yield pytest.param(make, style, marks=FIRST_ONLY if wrong else (), id=f"{make.__name__}-{style}")
+            yield pytest.param(make, style, id=f"{make.__name__}-{style}")
 
 
 @pytest.mark.parametrize(("make", "style"), _cases())
@@ -268,7 +265,6 @@ def test_inceptions_are_one_class():
     assert code.count("nn.Conv2d(") == 1
 
 
-@FIRST_ONLY
 def test_what_only_some_instances_train(tmp_path):
     """One block's variables frozen, the other's trained: each keeps its own."""
 
@@ -297,7 +293,6 @@ def large_constant_without_checkpoint():
     return [o], tf.reduce_mean(tf.square(o - y))
 
 
-@pytest.mark.xfail(strict=True, reason="a large constant becomes zeros where no checkpoint is given")
 def test_constants_are_not_lost_without_a_checkpoint(tmp_path):
     """Variables may start as the graph says; a constant has one value only, and it must come along."""
     built = build(large_constant_without_checkpoint)

@@ -70,6 +70,8 @@ def conv2d(op: Op) -> Expression:
     """tf.nn.conv2d. SAME pads bottom and right in both frameworks. HWIO -> OIHW."""
     channels = _channels(op)
     if not op.is_weight(1):
+        if op.rank(1) != 4:
+            raise NoForm("the kernel is no stack of images")
         inner = (op.shape(1) or (None,) * 4)[2]
         group = channels // inner if channels and inner else 1
         return _computed_convolution(op, "ops.transpose({1}, (3, 2, 0, 1))", group)

@@ -1,0 +1,994 @@
+"""Names and types: what every expression of a file stands for.
+
+A small abstract interpreter. It walks statements in order, follows imports, aliases, helper functions (analysed at
+their first call, with the arguments of that call) and `self.x` of classes, and notes a `Value` for each expression.
+What it cannot tell is unknown, and the rewriter leaves unknown things alone.
+"""
+
+# ruff: noqa: D102 - libcst gives visit_ and leave_ methods their names and meaning
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from tf2ms.torch import table
+from tf2ms.torch.values import INT, NONE, SIZE, TENSOR, TENSORS, UNKNOWN, Value, element, join
+
+LIBRARIES = ("torch", "torchvision")
+# Methods that only tensors, optimizers or modules have: they tell what an unannotated parameter is.
+TELLS = {
+    "module": {"parameters", "named_parameters", "load_state_dict", "named_modules", "modules", "named_children"},
+    "optimizer": {"param_groups"},
+    "tensor": {
+        *(
+            [
+                "backward",
+                "unsqueeze",
+                "permute",
+                "contiguous",
+                "masked_fill",
+                "is_cuda",
+                "requires_grad_",
+                "softmax",
+                "log_softmax",
+            ]
+        ),
+        *(["sigmoid", "tanh", "relu", "unsqueeze_", "expand_as", "size()", "dim()"]),
+    },
+}
+PARAMETER_ATTRIBUTES = {"weight", "bias", "in_proj_weight", "in_proj_bias", "running_mean", "running_var"}
+IMPORTED = object()  # marks a symbol that a name holds by an import, not by an assignment
+_BUILTINS = frozenset(dir(builtins))
+
+
+@dataclass
+class Scope:
+    """Names of one function, class or module."""
+
+    names: dict[str, Value] = field(default_factory=dict)
+    bound: frozenset[str] = frozenset()
+    outer: Scope | None = None
+    is_class: bool = False
+    returns: list[Value] = field(default_factory=list)
+    function: FunctionInfo | None = None
+
+    def find(self, name: str) -> Value:
+        """The value of a name; unknown when it is bound here but not yet assigned."""
+        scope: Scope | None = self
+        first = True
+        while scope is not None:
+            if not (scope.is_class and not first):
+                if name in scope.names:
+                    return scope.names[name]
+                if name in scope.bound:
+                    return UNKNOWN
+            first = False
+            scope = scope.outer
+        return UNKNOWN
+
+
+@dataclass
+class FunctionInfo:
+    """A function of the user's."""
+
+    node: cst.FunctionDef | cst.Lambda
+    scope: Scope
+    owner: ClassInfo | None = None
+    result: Value = UNKNOWN
+    done: bool = False
+    busy: bool = False
+    tries: int = 0
+    seen: tuple[Value, ...] = ()
+
+
+@dataclass
+class ClassInfo:
+    """A class of the user's; `kind` is what its instances are ("module", "dataset", "function", "object")."""
+
+    name: str
+    node: cst.ClassDef
+    scope: Scope
+    bases: list[Value]
+    kind: str
+    methods: dict[str, FunctionInfo] = field(default_factory=dict)
+    attributes: dict[str, Value] = field(default_factory=dict)
+
+    def method(self, name: str) -> FunctionInfo | None:
+        """The method, its own or inherited."""
+        if name in self.methods:
+            return self.methods[name]
+        for base in self.bases:
+            if isinstance(base.of, ClassInfo) and (found := base.of.method(name)):
+                return found
+        return None
+
+    def attribute(self, name: str) -> Value:
+        """The instance attribute, its own or inherited."""
+        if name in self.attributes:
+            return self.attributes[name]
+        for base in self.bases:
+            if isinstance(base.of, ClassInfo) and (found := base.of.attribute(name)):
+                return found
+        return UNKNOWN
+
+
+def dotted(node: cst.CSTNode) -> str:
+    """`a.b.c` as text, "" for anything else."""
+    if isinstance(node, cst.Name):
+        return node.value
+    if isinstance(node, cst.Attribute) and (left := dotted(node.value)):
+        return f"{left}.{node.attr.value}"
+    return ""
+
+
+def is_library(name: str) -> bool:
+    """Whether a dotted name is PyTorch's."""
+    return name.partition(".")[0] in LIBRARIES
+
+
+class _Bound(cst.CSTVisitor):
+    """The names that a block binds itself."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.outside: set[str] = set()
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
+        self.names.add(node.name.value)
+        return False
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> bool:
+        self.names.add(node.name.value)
+        return False
+
+    def visit_Lambda(self, node: cst.Lambda) -> bool:
+        return False
+
+    def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
+        self._target(node.target)
+
+    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
+        self._target(node.target)
+
+    def visit_AugAssign(self, node: cst.AugAssign) -> None:
+        self._target(node.target)
+
+    def visit_For(self, node: cst.For) -> None:
+        self._target(node.target)
+
+    def visit_AsName(self, node: cst.AsName) -> None:
+        self._target(node.name)
+
+    def visit_NamedExpr(self, node: cst.NamedExpr) -> None:
+        self._target(node.target)
+
+    def visit_Global(self, node: cst.Global) -> None:
+        self.outside.update(item.name.value for item in node.names)
+
+    def visit_Nonlocal(self, node: cst.Nonlocal) -> None:
+        self.outside.update(item.name.value for item in node.names)
+
+    def visit_ImportAlias(self, node: cst.ImportAlias) -> bool:
+        if node.asname is None:
+            self.names.add(dotted(node.name).partition(".")[0])
+        else:
+            self._target(node.asname.name)
+        return False
+
+    def _target(self, node: cst.CSTNode) -> None:
+        if isinstance(node, cst.Name):
+            self.names.add(node.value)
+        elif isinstance(node, cst.Tuple | cst.List):
+            for item in node.elements:
+                self._target(item.value)
+        elif isinstance(node, cst.StarredElement):
+            self._target(node.value)
+
+
+def bound_names(nodes: Iterable[cst.CSTNode]) -> set[str]:
+    """The names that statements bind in their own scope."""
+    finder = _Bound()
+    for node in nodes:
+        node.visit(finder)
+    return finder.names - finder.outside
+
+
+class Analysis:
+    """The values of one file's expressions.
+
+    modules: the other files of the package, by dotted name, each analysed when first asked for.
+    """
+
+    def __init__(self, module: cst.Module, name: str = "", modules: Mapping[str, Callable[[], Analysis]] | None = None):
+        self.module = module
+        self.name = name
+        self.modules = modules or {}
+        self.values: dict[cst.CSTNode, Value] = {}
+        self.classes: dict[cst.CSTNode, ClassInfo] = {}
+        self.scopes: dict[cst.CSTNode, Scope] = {}
+        self.functions: list[FunctionInfo] = []
+        self.depth = 0
+        self.star: cst.ImportFrom | None = None  # a star import from PyTorch
+        self.all_names: set[str] = set()  # every name that is bound somewhere, other than to PyTorch by an import
+        self.nested_imports = False  # PyTorch is imported inside a block too
+        self.top = Scope(bound=frozenset(bound_names(module.body)))
+        self.uses_torch = False
+        self.top_imports = {
+            small for line in module.body if isinstance(line, cst.SimpleStatementLine) for small in line.body
+        }
+        self.block(module.body, self.top)
+        for info in self.functions:
+            if not info.done:
+                self.run(info, None)
+
+    def is_path(self, node: cst.CSTNode) -> bool:
+        """Whether an expression spells a library's name, rather than a variable that holds it."""
+        if isinstance(node, cst.Name):
+            return self.value(node).of is IMPORTED
+        return isinstance(node, cst.Attribute) and self.value(node.value).kind == "symbol"
+
+    def value(self, node: cst.CSTNode) -> Value:
+        """What is known of an expression."""
+        return self.values.get(node, UNKNOWN)
+
+    # ---- statements ----
+
+    def block(self, statements: Iterable[cst.CSTNode], scope: Scope) -> None:
+        """Runs statements in order."""
+        for statement in statements:
+            self.statement(statement, scope)
+
+    def body(self, node: cst.BaseSuite, scope: Scope) -> None:
+        """Runs an indented block or the statements after a colon."""
+        self.block(node.body, scope)
+
+    def statement(self, node: cst.CSTNode, scope: Scope) -> None:
+        """Runs one statement."""
+        handler = getattr(self, "do_" + type(node).__name__, None)
+        if handler is not None:
+            handler(node, scope)
+        else:
+            self.children(node, scope)
+
+    def do_SimpleStatementLine(self, node: cst.SimpleStatementLine, scope: Scope) -> None:
+        self.block(node.body, scope)
+
+    def do_Assign(self, node: cst.Assign, scope: Scope) -> None:
+        value = self.eval(node.value, scope)
+        for target in node.targets:
+            self.bind(target.target, value, scope)
+
+    def do_AnnAssign(self, node: cst.AnnAssign, scope: Scope) -> None:
+        self.eval(node.annotation.annotation, scope)
+        value = self.eval(node.value, scope) if node.value is not None else UNKNOWN
+        self.bind(node.target, value or self.annotated(node.annotation.annotation), scope)
+
+    def do_AugAssign(self, node: cst.AugAssign, scope: Scope) -> None:
+        value = self.eval(node.value, scope)
+        before = self.eval(node.target, scope)
+        if before.kind in ("list", "tuple"):
+            value = Value("list", items=(element(value) or element(before),))
+        self.bind(node.target, TENSOR if TENSOR in (before, value) else join(before, value), scope)
+
+    def do_Return(self, node: cst.Return, scope: Scope) -> None:
+        value = self.eval(node.value, scope) if node.value is not None else NONE
+        scope.returns.append(value)
+
+    def do_If(self, node: cst.If, scope: Scope) -> None:
+        self.eval(node.test, scope)
+        undo = self.narrow(node.test, scope)
+        before = dict(scope.names)
+        self.body(node.body, scope)
+        for name, value in undo.items():
+            scope.names[name] = value
+        then, scope.names = scope.names, {**before, **undo}
+        if node.orelse is not None:
+            self.statement(node.orelse, scope)
+        for name, value in then.items():
+            other = scope.names.get(name)
+            scope.names[name] = value if other is None else join(value, other)
+
+    def do_Else(self, node: cst.Else, scope: Scope) -> None:
+        self.body(node.body, scope)
+
+    def do_For(self, node: cst.For, scope: Scope) -> None:
+        self.bind(node.target, element(self.eval(node.iter, scope)), scope)
+        self.body(node.body, scope)
+        if node.orelse is not None:
+            self.statement(node.orelse, scope)
+
+    def do_While(self, node: cst.While, scope: Scope) -> None:
+        self.eval(node.test, scope)
+        self.body(node.body, scope)
+        if node.orelse is not None:
+            self.statement(node.orelse, scope)
+
+    def do_With(self, node: cst.With, scope: Scope) -> None:
+        for item in node.items:
+            value = self.eval(item.item, scope)
+            if item.asname is not None:
+                self.bind(item.asname.name, value, scope)
+        self.body(node.body, scope)
+
+    def do_Import(self, node: cst.Import, scope: Scope) -> None:
+        for alias in node.names:
+            full = dotted(alias.name)
+            if is_library(full):
+                self.uses_torch = True
+                self.nested_imports |= scope is not self.top or node not in self.top_imports
+            else:
+                self.all_names.add(dotted(alias.asname.name) if alias.asname else full.partition(".")[0])
+            if alias.asname is not None:
+                scope.names[dotted(alias.asname.name)] = self.imported(full)
+            else:
+                root = full.partition(".")[0]
+                scope.names[root] = Value("symbol", root, of=IMPORTED)
+
+    def do_ImportFrom(self, node: cst.ImportFrom, scope: Scope) -> None:
+        source = self.source_of(node)
+        if is_library(source):
+            self.uses_torch = True
+            self.nested_imports |= node not in self.top_imports
+            if isinstance(node.names, cst.ImportStar):
+                self.star = self.star or node
+        if isinstance(node.names, cst.ImportStar):
+            other = self.modules.get(source)
+            if other is not None and (analysis := other()) is not self:
+                scope.names.update({k: v for k, v in analysis.top.names.items() if not k.startswith("_")})
+            return
+        for alias in node.names:
+            name = dotted(alias.name)
+            local = dotted(alias.asname.name) if alias.asname is not None else name
+            if not is_library(source):
+                self.all_names.add(local)
+            scope.names[local] = self.imported(f"{source}.{name}" if source else name)
+
+    def source_of(self, node: cst.ImportFrom) -> str:
+        """The absolute dotted name of the module that `from … import` reads."""
+        name = dotted(node.module) if node.module is not None else ""
+        if not node.relative:
+            return name
+        parts = self.name.split(".")
+        base = parts[: max(len(parts) - len(node.relative), 0)]
+        return ".".join([*base, name] if name else base)
+
+    def imported(self, full: str) -> Value:
+        """The value of an imported name: a library's symbol, or what another file of the package defines."""
+        module, _, name = full.rpartition(".")
+        if module in self.modules and full not in self.modules:
+            return self.modules[module]().top.names.get(name, UNKNOWN)
+        return Value("symbol", full, of=IMPORTED)
+
+    def do_FunctionDef(self, node: cst.FunctionDef, scope: Scope, owner: ClassInfo | None = None) -> None:
+        for decorator in node.decorators:
+            self.eval(decorator.decorator, scope)
+        self.signature(node.params, scope)
+        if node.returns is not None:
+            self.eval(node.returns.annotation, scope)
+        info = FunctionInfo(node, scope, owner)
+        self.functions.append(info)
+        self.all_names.add(node.name.value)
+        if owner is not None:
+            owner.methods[node.name.value] = info
+        else:
+            scope.names[node.name.value] = Value("function", node.name.value, of=info)
+
+    def signature(self, params: cst.Parameters, scope: Scope) -> None:
+        """Default values and annotations are expressions too."""
+        for param in _parameters(params):
+            if param.default is not None:
+                self.eval(param.default, scope)
+            if param.annotation is not None:
+                self.eval(param.annotation.annotation, scope)
+
+    def do_ClassDef(self, node: cst.ClassDef, scope: Scope) -> None:
+        for decorator in node.decorators:
+            self.eval(decorator.decorator, scope)
+        bases = [self.eval(argument.value, scope) for argument in node.bases]
+        for argument in node.keywords:
+            self.eval(argument.value, scope)
+        info = ClassInfo(node.name.value, node, scope, bases, _class_kind(bases))
+        self.classes[node] = info
+        self.all_names.add(node.name.value)
+        scope.names[node.name.value] = Value("class", node.name.value, of=info)
+        inner = Scope(outer=scope, is_class=True, bound=frozenset(bound_names(node.body.body)))
+        for statement in node.body.body:
+            if isinstance(statement, cst.FunctionDef):
+                self.do_FunctionDef(statement, inner, info)
+            else:
+                self.statement(statement, inner)
+        info.attributes.update(inner.names)
+
+    # ---- functions ----
+
+    def run(self, info: FunctionInfo, arguments: Mapping[str, Value] | None) -> Value:
+        """Analyses a function, again when a later call knows more of its arguments."""
+        known = tuple(sorted((k, v.kind, v.name) for k, v in (arguments or {}).items() if v))
+        if info.busy or self.depth > 60:
+            return info.result
+        if info.done and (info.tries >= 3 or len(known) <= len(info.seen)):
+            return info.result
+        info.busy, info.seen = True, known  # type: ignore[assignment]
+        info.tries += 1
+        self.depth += 1
+        node = info.node
+        body: Sequence[cst.CSTNode] = node.body.body if isinstance(node, cst.FunctionDef) else [node.body]
+        names = {p.name.value for p in _parameters(node.params)}
+        scope = Scope(outer=info.scope, bound=frozenset(bound_names(body) | names), function=info)
+        self.scopes[node] = scope
+        self.all_names |= names
+        for position, param in enumerate(_parameters(node.params)):
+            scope.names[param.name.value] = self.parameter(info, param, position, (arguments or {}), scope)
+        if isinstance(node, cst.Lambda):
+            info.result = self.eval(node.body, scope)
+        else:
+            self.block(body, scope)
+            result = UNKNOWN
+            for value in scope.returns:
+                result = join(result, value)
+            info.result = result
+        info.busy, info.done = False, True
+        self.depth -= 1
+        return info.result
+
+    def parameter(
+        self, info: FunctionInfo, param: cst.Param, position: int, arguments: Mapping[str, Value], scope: Scope
+    ) -> Value:
+        """What a parameter is: told by the call, the annotation, the default, the method's meaning, or its use."""
+        name = param.name.value
+        if info.owner is not None and position == 0 and isinstance(info.node, cst.FunctionDef):
+            if "staticmethod" in {dotted(d.decorator) for d in info.node.decorators} or info.owner.kind == "function":
+                pass
+            else:
+                return Value(info.owner.kind, info.owner.name, of=info.owner)
+        if param.star in ("*", "**"):
+            return Value("list" if param.star == "*" else "dict")
+        if given := arguments.get(name, UNKNOWN):
+            return Value("symbol", given.name) if given.of is IMPORTED else given
+        if param.annotation is not None and (told := self.annotated(param.annotation.annotation)):
+            return told
+        default = self.value(param.default) if param.default is not None else UNKNOWN
+        forward = (
+            info.owner is not None
+            and info.owner.kind in ("module", "function")
+            and isinstance(info.node, cst.FunctionDef)
+            and info.node.name.value in ("forward", "backward")
+        )
+        if forward and (param.default is None or default.kind == "none") and param.annotation is None:
+            return Value("object", "ctx") if info.owner and info.owner.kind == "function" and not position else TENSOR
+        if default and default.kind != "none":
+            return Value("symbol", default.name) if default.of is IMPORTED else default
+        if self.uses_torch and isinstance(info.node, cst.FunctionDef):
+            return told_by_use(info.node, name) or default
+        return default
+
+    def annotated(self, node: cst.BaseExpression) -> Value:
+        """What an annotation says."""
+        text = dotted(node)
+        if text in ("int", "float", "str", "bool"):
+            return Value(text)
+        if isinstance(node, cst.Subscript) and dotted(node.value).rpartition(".")[2] == "Optional":
+            inner = node.slice[0].slice
+            return self.annotated(inner.value) if isinstance(inner, cst.Index) else UNKNOWN
+        if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.BitOr):
+            return self.annotated(node.left) or self.annotated(node.right)
+        value = self.value(node)
+        if value.kind == "class":
+            return Value(value.of.kind, value.name, of=value.of)
+        if value.kind != "symbol" or not is_library(value.name):
+            return UNKNOWN
+        if value.name in ("torch.Tensor", "torch.FloatTensor", "torch.LongTensor"):
+            return TENSOR
+        if value.name == "torch.nn.Module":
+            return Value("module")
+        if value.name.startswith("torch.optim.lr_scheduler"):
+            return Value("scheduler")
+        if value.name.startswith("torch.optim."):
+            return Value("optimizer")
+        if value.name.endswith("DataLoader"):
+            return Value("loader")
+        return Value("device") if value.name == "torch.device" else UNKNOWN
+
+    def call(self, info: FunctionInfo, args: Sequence[cst.Arg], values: Sequence[Value], bound: bool) -> Value:
+        """Runs a function of the user's with the values of a call."""
+        params = [p for p in _parameters(info.node.params) if not p.star or p.star == ""]
+        if bound:
+            params = params[1:]
+        arguments: dict[str, Value] = {}
+        for position, (arg, value) in enumerate(zip(args, values, strict=True)):
+            if arg.star:
+                break
+            if arg.keyword is not None:
+                arguments[arg.keyword.value] = value
+            elif position < len(params):
+                arguments[params[position].name.value] = value
+        return self.run(info, arguments)
+
+    # ---- expressions ----
+
+    def eval(self, node: cst.CSTNode, scope: Scope) -> Value:
+        """The value of an expression, noted for the rewriter."""
+        handler = getattr(self, "ev_" + type(node).__name__, None)
+        value = handler(node, scope) if handler is not None else self.children(node, scope)
+        if value or node not in self.values:
+            self.values[node] = value
+        return value
+
+    def children(self, node: cst.CSTNode, scope: Scope) -> Value:
+        """Looks at what is inside; the node itself stays unknown."""
+        for child in node.children:
+            if isinstance(child, cst.BaseExpression):
+                self.eval(child, scope)
+            else:
+                self.statement(child, scope)
+        return UNKNOWN
+
+    def ev_Name(self, node: cst.Name, scope: Scope) -> Value:
+        if node.value == "None":
+            return NONE
+        if node.value in ("True", "False"):
+            return Value("bool")
+        found = scope.find(node.value)
+        return found or (
+            Value("builtin", node.value) if node.value in _BUILTINS and not _hidden(node.value, scope) else found
+        )
+
+    def ev_Integer(self, node: cst.Integer, scope: Scope) -> Value:
+        return INT
+
+    def ev_Float(self, node: cst.Float, scope: Scope) -> Value:
+        return Value("float")
+
+    def ev_SimpleString(self, node: cst.SimpleString, scope: Scope) -> Value:
+        return Value("str")
+
+    def ev_FormattedString(self, node: cst.FormattedString, scope: Scope) -> Value:
+        self.children(node, scope)
+        return Value("str")
+
+    def ev_Tuple(self, node: cst.Tuple, scope: Scope) -> Value:
+        return Value("tuple", items=tuple(self.eval(e.value, scope) for e in node.elements))
+
+    def ev_List(self, node: cst.List, scope: Scope) -> Value:
+        result = UNKNOWN
+        for item in node.elements:
+            result = join(result, self.eval(item.value, scope))
+        return Value("list", items=(result,) if result else ())
+
+    def ev_Dict(self, node: cst.Dict, scope: Scope) -> Value:
+        self.children(node, scope)
+        return Value("dict")
+
+    def ev_BinaryOperation(self, node: cst.BinaryOperation, scope: Scope) -> Value:
+        left, right = self.eval(node.left, scope), self.eval(node.right, scope)
+        if TENSOR in (left, right):
+            return TENSOR
+        if {left.kind, right.kind} <= {"int", "float"}:
+            return Value(
+                "float" if "float" in (left.kind, right.kind) or isinstance(node.operator, cst.Divide) else "int"
+            )
+        if left.kind == "list":
+            return left if left.items else right if right.kind == "list" else left
+        if left.kind in ("size", "tuple") and right.kind in ("size", "tuple"):
+            return SIZE if SIZE in (left, right) else Value("tuple", items=left.items + right.items)
+        return Value("str") if left.kind == "str" else UNKNOWN
+
+    def ev_UnaryOperation(self, node: cst.UnaryOperation, scope: Scope) -> Value:
+        value = self.eval(node.expression, scope)
+        return Value("bool") if isinstance(node.operator, cst.Not) else value
+
+    def ev_Comparison(self, node: cst.Comparison, scope: Scope) -> Value:
+        values = [self.eval(node.left, scope), *(self.eval(c.comparator, scope) for c in node.comparisons)]
+        identity = any(isinstance(c.operator, cst.Is | cst.IsNot | cst.In | cst.NotIn) for c in node.comparisons)
+        return TENSOR if TENSOR in values and not identity else Value("bool")
+
+    def ev_BooleanOperation(self, node: cst.BooleanOperation, scope: Scope) -> Value:
+        return join(self.eval(node.left, scope), self.eval(node.right, scope))
+
+    def ev_IfExp(self, node: cst.IfExp, scope: Scope) -> Value:
+        self.eval(node.test, scope)
+        return join(self.eval(node.body, scope), self.eval(node.orelse, scope))
+
+    def ev_NamedExpr(self, node: cst.NamedExpr, scope: Scope) -> Value:
+        value = self.eval(node.value, scope)
+        self.bind(node.target, value, scope)
+        return value
+
+    def ev_Lambda(self, node: cst.Lambda, scope: Scope) -> Value:
+        self.signature(node.params, scope)
+        info = FunctionInfo(node, scope)
+        self.functions.append(info)
+        return Value("function", "<lambda>", of=info)
+
+    def ev_ListComp(self, node: cst.ListComp, scope: Scope) -> Value:
+        return Value("list", items=self.comprehension(node, scope))
+
+    def ev_GeneratorExp(self, node: cst.GeneratorExp, scope: Scope) -> Value:
+        return Value("list", items=self.comprehension(node, scope))
+
+    def ev_SetComp(self, node: cst.SetComp, scope: Scope) -> Value:
+        return Value("list", items=self.comprehension(node, scope))
+
+    def ev_DictComp(self, node: cst.DictComp, scope: Scope) -> Value:
+        inner = Scope(outer=scope)
+        self.comp_for(node.for_in, inner, scope)
+        self.eval(node.key, inner)
+        self.eval(node.value, inner)
+        return Value("dict")
+
+    def comprehension(self, node: cst.ListComp | cst.GeneratorExp | cst.SetComp, scope: Scope) -> tuple[Value, ...]:
+        """The element of a comprehension, in a scope of its own."""
+        inner = Scope(outer=scope)
+        self.comp_for(node.for_in, inner, scope)
+        value = self.eval(node.elt, inner)
+        return (value,) if value else ()
+
+    def comp_for(self, node: cst.CompFor, inner: Scope, outer: Scope) -> None:
+        """Binds the targets of `for … in …`."""
+        self.bind(node.target, element(self.eval(node.iter, outer)), inner)
+        for condition in node.ifs:
+            self.eval(condition.test, inner)
+        if node.inner_for_in is not None:
+            self.comp_for(node.inner_for_in, inner, inner)
+
+    def ev_Subscript(self, node: cst.Subscript, scope: Scope) -> Value:
+        value = self.eval(node.value, scope)
+        for item in node.slice:
+            self.children(item, scope)
+        if value == TENSOR:
+            return TENSOR
+        if len(node.slice) == 1:
+            index = node.slice[0].slice
+            if isinstance(index, cst.Slice):
+                return value if value.kind in ("size", "list", "tensors", "module") else UNKNOWN
+            if isinstance(index, cst.Index):
+                number = integer(index.value)
+                if value.kind == "module" and isinstance(value.of, ClassInfo):
+                    return UNKNOWN
+                return element(value, number)
+        return UNKNOWN
+
+    def ev_Attribute(self, node: cst.Attribute, scope: Scope) -> Value:
+        value, name = self.eval(node.value, scope), node.attr.value
+        if value.kind == "symbol":
+            if value.name in self.modules:
+                return self.imported(f"{value.name}.{name}")
+            return Value("symbol", f"{value.name}.{name}")
+        if isinstance(value.of, ClassInfo) and value.kind != "class":
+            return self.attribute_of(value, name)
+        if value.kind == "class" and isinstance(value.of, ClassInfo):
+            method = value.of.method(name)
+            return Value("function", name, of=method) if method else value.of.attribute(name)
+        if value.kind in ("tensor", "batch"):
+            if name == "shape":
+                return SIZE
+            if name in ("data", "T", "mT", "H", "grad", "real", "imag"):
+                return TENSOR
+            if name in ("device", "dtype"):
+                return Value(name)
+            return INT if name == "ndim" else Value("bound", f"Tensor.{name}", of=value)
+        if value.kind == "tensors" and name in ("values", "indices"):
+            return TENSOR
+        if value.kind == "module":
+            if name in PARAMETER_ATTRIBUTES:
+                return TENSOR
+            return Value("bound", f"Module.{name}", of=value)
+        if value.kind == "optimizer" and name == "param_groups":
+            return Value("list", items=(Value("group"),))
+        if value.kind in ("optimizer", "scheduler", "loader", "scaler", "list", "size", "dict"):
+            return Value("bound", f"{value.kind.capitalize()}.{name}", of=value)
+        return UNKNOWN
+
+    def attribute_of(self, value: Value, name: str) -> Value:
+        """An attribute of an instance of a user's class."""
+        info: ClassInfo = value.of
+        init = info.method("__init__")
+        if init is not None and not init.done and not init.busy:
+            self.run(init, None)
+        if found := info.attribute(name):
+            return found
+        if (method := info.method(name)) is not None:
+            if isinstance(method.node, cst.FunctionDef) and any(
+                dotted(d.decorator) == "property" for d in method.node.decorators
+            ):
+                return self.run(method, None)
+            return Value("method", name, of=(method, value))
+        if name in PARAMETER_ATTRIBUTES and info.kind == "module":
+            return TENSOR
+        return Value("bound", f"{info.kind.capitalize()}.{name}", of=value)
+
+    def ev_Call(self, node: cst.Call, scope: Scope) -> Value:
+        func = self.eval(node.func, scope)
+        values = [self.eval(argument.value, scope) for argument in node.args]
+        if func.kind == "builtin":
+            return self.builtin(func.name, node, values, scope)
+        if func.kind == "class":
+            info: ClassInfo = func.of
+            if (init := info.method("__init__")) is not None:
+                self.call(init, node.args, values, True)
+            return Value(info.kind, info.name, of=info)
+        if func.kind == "function":
+            return self.call(func.of, node.args, values, False) if func.of is not None else UNKNOWN
+        if func.kind == "method":
+            method, _ = func.of
+            return self.call(method, node.args, values, True) or UNKNOWN
+        if func.kind == "module":
+            if isinstance(func.of, ClassInfo):
+                forward = func.of.method("forward")
+                result = self.call(forward, node.args, values, True) if forward is not None else TENSOR
+                return result or TENSOR
+            row = table.find(func.name) if func.name else None
+            return TENSORS if row is not None and "tensors" in row.gives else TENSOR
+        if func.kind == "symbol":
+            return self.library(func.name, node, values)
+        if func.kind == "bound":
+            return self.bound(func, node, values)
+        if self.uses_torch and is_placement(node, values):
+            return TENSOR
+        return UNKNOWN
+
+    def library(self, name: str, node: cst.Call, values: list[Value]) -> Value:
+        """What a call into PyTorch gives."""
+        if name in ("numpy.prod", "math.prod"):
+            return INT
+        if not is_library(name):
+            return UNKNOWN
+        if name in ("torch.no_grad", "torch.enable_grad", "torch.device"):
+            return Value("device") if name == "torch.device" else Value("symbol", name)
+        row = table.find(name)
+        name = row.name if row is not None else table.canonical(name)
+        if name.startswith("torch.nn.") and name.rpartition(".")[2][:1].isupper():
+            if name in ("torch.nn.Parameter", "torch.nn.parameter.Parameter"):
+                return TENSOR
+            if name.endswith("DataParallel") and values:
+                return values[0]
+            if name in ("torch.nn.Sequential", "torch.nn.ModuleList"):
+                return Value("module", name, items=(values[0],) if values else ())
+            return Value("module", name)
+        if name.startswith("torch.optim.lr_scheduler."):
+            return Value("scheduler", name)
+        if name.startswith("torch.optim."):
+            return Value("optimizer", name)
+        if row is None:
+            return UNKNOWN
+        if row.name in ("torch.max", "torch.min", "torch.median") and (len(values) == 1 or TENSOR in values[1:]):
+            return TENSOR
+        if row.gives == "first":
+            return values[0] if values else UNKNOWN
+        return Value(row.gives)
+
+    def bound(self, func: Value, node: cst.Call, values: list[Value]) -> Value:
+        """What a method of a tensor, module, optimizer … gives."""
+        owner, _, method = func.name.partition(".")
+        if owner == "Tensor":
+            if method in ("to", "cuda", "cpu", "detach", "contiguous"):
+                return func.of
+            if method in ("size", "dim"):
+                return INT if method == "dim" or values else SIZE
+            row = table.find(func.name) or (table.find(func.name[:-1]) if method.endswith("_") else None)
+            if method in ("max", "min", "median") and not values:
+                return TENSOR
+            return Value(row.gives) if row is not None else UNKNOWN
+        if owner == "Module":
+            if method in ("to", "cuda", "cpu", "train", "eval", "apply", "half", "float", "double", "requires_grad_"):
+                return func.of
+            if method in ("parameters",):
+                return Value("tensors")
+            if method in ("modules", "children"):
+                return Value("list", items=(Value("module"),))
+            if method in ("named_modules", "named_children"):
+                return Value("list", items=(Value("tuple", items=(Value("str"), Value("module"))),))
+            if method in ("named_parameters", "named_buffers"):
+                return Value("list", items=(Value("tuple", items=(Value("str"), TENSOR)),))
+            if method == "forward":
+                return TENSOR
+            return UNKNOWN
+        if owner == "List":
+            if method == "append" and values and isinstance(node.func, cst.Attribute):
+                self.grow(node.func.value, values[0])
+            return UNKNOWN
+        if owner == "Size" and method == "numel":
+            return INT
+        if owner == "Scaler" and method == "scale" and values:
+            return values[0]
+        return UNKNOWN
+
+    def grow(self, target: cst.BaseExpression, value: Value) -> None:
+        """`list.append` tells what the list holds."""
+        if isinstance(target, cst.Name) and value:
+            before = self.value(target)
+            for scope in self.scopes.values():
+                if scope.names.get(target.value) is before and before.kind == "list" and not before.items:
+                    scope.names[target.value] = Value("list", items=(value,))
+
+    def builtin(self, name: str, node: cst.Call, values: list[Value], scope: Scope) -> Value:
+        """What a call of a builtin gives."""
+        if name in ("len", "int", "id", "hash"):
+            return INT
+        if name in ("float", "str", "bool"):
+            return Value(name)
+        if name == "range":
+            return Value("list", items=(INT,))
+        if name == "enumerate" and values:
+            return Value("list", items=(Value("tuple", items=(INT, element(values[0]))),))
+        if name == "zip":
+            return Value("list", items=(Value("tuple", items=tuple(element(v) for v in values)),))
+        if name in ("list", "tuple", "reversed", "sorted", "iter") and values:
+            if values[0].kind == "loader":
+                return values[0]
+            return values[0] if values[0].kind in ("list", "tensors", "size") else Value("list")
+        if name == "next" and values:
+            return element(values[0])
+        if name == "super":
+            return self.super_of(scope)
+        if name in ("sum", "max", "min", "abs") and values:
+            if TENSOR in (values[0], element(values[0])):
+                return TENSOR
+            return INT if all(v == INT for v in values) else UNKNOWN
+        return UNKNOWN
+
+    def super_of(self, scope: Scope) -> Value:
+        """`super()` inside a method: an instance of the first base."""
+        current: Scope | None = scope
+        while current is not None and (current.function is None or current.function.owner is None):
+            current = current.outer
+        if current is None or current.function is None or current.function.owner is None:
+            return UNKNOWN
+        owner = current.function.owner
+        for base in owner.bases:
+            if isinstance(base.of, ClassInfo):
+                return Value(owner.kind, base.name, of=base.of)
+        return Value(owner.kind)
+
+    # ---- binding ----
+
+    def bind(self, target: cst.CSTNode, value: Value, scope: Scope) -> None:
+        """Assigns a value to a name, an attribute of `self`, or a tuple of them."""
+        if value.of is IMPORTED:
+            value = Value("symbol", value.name)
+        if isinstance(target, cst.Name):
+            self.all_names.add(target.value)
+            scope.names[target.value] = value
+            self.values[target] = value
+        elif isinstance(target, cst.Attribute):
+            owner = self.eval(target.value, scope)
+            if isinstance(owner.of, ClassInfo):
+                name = target.attr.value
+                owner.of.attributes[name] = join(owner.of.attributes.get(name, UNKNOWN), value)
+            self.values[target] = value
+        elif isinstance(target, cst.Tuple | cst.List):
+            for position, item in enumerate(target.elements):
+                self.bind(item.value, element(value, position), scope)
+        elif isinstance(target, cst.StarredElement):
+            self.bind(target.value, Value("list"), scope)
+        else:
+            self.eval(target, scope)
+
+    def narrow(self, test: cst.BaseExpression, scope: Scope) -> dict[str, Value]:
+        """Inside `if isinstance(m, nn.Conv2d)`, `m` is one; returns what to put back after."""
+        if isinstance(test, cst.BooleanOperation) and isinstance(test.operator, cst.And):
+            return {**self.narrow(test.left, scope), **self.narrow(test.right, scope)}
+        if not (
+            isinstance(test, cst.Call)
+            and self.value(test.func) == Value("builtin", "isinstance")
+            and len(test.args) == 2
+            and isinstance(test.args[0].value, cst.Name)
+        ):
+            return {}
+        name = test.args[0].value.value
+        kinds = self.value(test.args[1].value)
+        found = [k for k in (kinds.items if kinds.kind == "tuple" else (kinds,)) if k.kind in ("symbol", "class")]
+        if not found:
+            return {}
+        before = scope.find(name)
+        now = UNKNOWN
+        layers = [table.canonical(k.name) for k in found if k.kind == "symbol" and k.name.startswith("torch.nn.")]
+        if len(layers) == len(found):
+            now, found = Value("module", "|".join(layers)), []
+        for kind in found:
+            if kind.kind == "class":
+                now = join(now, Value(kind.of.kind, kind.name, of=kind.of))
+            elif kind.name == "torch.Tensor":
+                now = join(now, TENSOR)
+            elif kind.name.startswith("torch.nn."):
+                now = join(now, Value("module", table.canonical(kind.name)))
+        if not now:
+            return {}
+        scope.names[name] = now
+        return {name: before}
+
+
+def is_placement(node: cst.Call, values: Sequence[Value]) -> bool:
+    """`x.to(device)` or `x.cuda()`: only tensors and modules are put on a device."""
+    if not isinstance(node.func, cst.Attribute) or node.func.attr.value not in ("to", "cuda"):
+        return False
+    if node.func.attr.value == "cuda":
+        return True
+    if not node.args or node.args[0].keyword is not None:
+        return bool(node.args) and node.args[0].keyword is not None and node.args[0].keyword.value == "device"
+    last = dotted(node.args[0].value).rpartition(".")[2]
+    return values[0].kind == "device" or "device" in last or "gpu" in last
+
+
+def _parameters(params: cst.Parameters) -> list[cst.Param]:
+    """All parameters in order; the variadic ones keep their star."""
+    found = [*params.posonly_params, *params.params]
+    if isinstance(params.star_arg, cst.Param):
+        found.append(params.star_arg.with_changes(star="*") if params.star_arg.star != "*" else params.star_arg)
+    found += params.kwonly_params
+    if params.star_kwarg is not None:
+        found.append(params.star_kwarg if params.star_kwarg.star == "**" else params.star_kwarg.with_changes(star="**"))
+    return found
+
+
+def _hidden(name: str, scope: Scope) -> bool:
+    """Whether some scope binds the name itself."""
+    current: Scope | None = scope
+    while current is not None:
+        if name in current.bound or name in current.names:
+            return True
+        current = current.outer
+    return False
+
+
+def _class_kind(bases: Iterable[Value]) -> str:
+    """What the instances of a class are."""
+    for base in bases:
+        if isinstance(base.of, ClassInfo):
+            return base.of.kind
+        if base.kind == "symbol":
+            name = table.canonical(base.name)
+            if name == "torch.autograd.Function":
+                return "function"
+            if name.startswith("torch.nn."):
+                return "module"
+            if name.startswith("torch.utils.data.") and name.endswith("Dataset"):
+                return "dataset"
+    return "object"
+
+
+def integer(node: cst.BaseExpression) -> int | None:
+    """A literal integer, with its sign."""
+    if isinstance(node, cst.Integer):
+        return node.evaluated_value
+    if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Minus):
+        inner = integer(node.expression)
+        return None if inner is None else -inner
+    return None
+
+
+class _Use(cst.CSTVisitor):
+    """Which attributes of a name are used."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.attributes: set[str] = set()
+
+    def visit_Attribute(self, node: cst.Attribute) -> None:
+        if isinstance(node.value, cst.Name) and node.value.value == self.name:
+            self.attributes.add(node.attr.value)
+
+    def visit_Call(self, node: cst.Call) -> None:
+        func = node.func
+        if isinstance(func, cst.Attribute) and isinstance(func.value, cst.Name) and func.value.value == self.name:
+            self.attributes.add(func.attr.value + "()")
+
+
+def told_by_use(function: cst.FunctionDef, name: str) -> Value:
+    """What a parameter must be, from methods that nothing else has."""
+    use = _Use(name)
+    function.body.visit(use)
+    for kind, methods in TELLS.items():
+        if use.attributes & methods:
+            return Value(kind)
+    if use.attributes & {"step", "zero_grad"}:
+        return Value("optimizer" if "step" in use.attributes else "module")
+    if use.attributes & {"train", "eval", "state_dict"}:
+        return Value("module")
+    if name.lower().endswith("loader"):
+        return Value("loader")
+    return UNKNOWN

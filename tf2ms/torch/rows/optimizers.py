@@ -1,0 +1,139 @@
+"""torch.optim and torch.optim.lr_scheduler: mindspore.experimental.optim follows PyTorch's meaning."""
+
+from __future__ import annotations
+
+from tf2ms.torch.rewrite import Call
+from tf2ms.torch.table import row
+
+
+def _optimizer(name: str, signature: str, *examples: str, changed: str = "", note: str = "") -> None:
+    names = [p.partition("=")[0].strip() for p in _split(signature) if p.strip() != "*"]
+    keywords = ", ".join(f"{n}={n}" for n in names)
+    row(
+        f"optim.{name}(params, {signature})",
+        f"optim.{name}(params=params, {keywords})",
+        *[f"optim.{name}(params{', ' + e if e else ''})" for e in examples],
+        changed=changed,
+        note=note,
+        gives="optimizer",
+    )
+
+
+def _split(text: str) -> list[str]:
+    parts, depth, current = [], 0, ""
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == "," and not depth:
+            parts.append(current)
+            current = ""
+        else:
+            current += character
+    return [*parts, current]
+
+
+_ROUNDING = "the bias correction is computed in float32: 3e-5 of a step"
+_BETAS = "betas=(0.9, 0.999), eps=1e-8, weight_decay="
+_optimizer(
+    "SGD",
+    "lr=0.001, momentum=0, dampening=0, weight_decay=0, nesterov=False",
+    "lr=0.1",
+    "lr=0.1, momentum=0.9",
+    "lr=0.1, momentum=0.9, weight_decay=1e-2, nesterov=True",
+    "lr=0.1, momentum=0.9, dampening=0.5",
+    changed="lr",
+)
+_optimizer(
+    "Adam",
+    f"lr=0.001, {_BETAS}0.0, amsgrad=False",
+    "",
+    "lr=0.1",
+    "lr=0.1, betas=(0.5, 0.99), eps=1e-6",
+    "lr=0.1, weight_decay=0.1",
+    "lr=0.1, amsgrad=True",
+    note=_ROUNDING,
+)
+_optimizer(
+    "AdamW",
+    f"lr=0.001, {_BETAS}0.01, amsgrad=False",
+    "",
+    "lr=0.1",
+    "lr=0.1, weight_decay=0.1",
+    "lr=0.1, betas=(0.8, 0.9), amsgrad=True",
+    note=_ROUNDING,
+)
+_optimizer("Adadelta", "lr=1.0, rho=0.9, eps=1e-6, weight_decay=0", "", "lr=0.5, rho=0.8", "weight_decay=0.1")
+_optimizer(
+    "Adagrad",
+    "lr=0.01, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10",
+    "",
+    "lr=0.1, lr_decay=0.1",
+    "lr=0.1, weight_decay=0.1",
+)
+_optimizer("Adamax", f"lr=0.002, {_BETAS}0", "", "lr=0.1, weight_decay=0.1")
+
+
+def _fails(call: Call) -> object:
+    """None: MindSpore's form fails."""
+    raise call.fail(f"mindspore.experimental.{call.row.name.removeprefix('torch.')} fails in MindSpore 2.8 on CPU")
+
+
+for _name in ("NAdam", "RAdam", "LBFGS", "SparseAdam"):
+    row(f"optim.{_name}(params, *args, **kwargs)", _fails, untested="fails in MindSpore 2.8", gives="optimizer")
+_optimizer(
+    "RMSprop",
+    "lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False",
+    "",
+    "lr=0.1, alpha=0.9",
+    "lr=0.1, momentum=0.9, centered=True",
+    "lr=0.1, eps=0.1, weight_decay=0.1",
+)
+_optimizer("Rprop", "lr=0.01, etas=(0.5, 1.2), step_sizes=(1e-6, 50)", "", "lr=0.1")
+_optimizer("ASGD", "lr=0.01, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0", "", "lr=0.1, weight_decay=0.1")
+
+
+def _scheduler(name: str, signature: str, *examples: str) -> None:
+    names = [p.partition("=")[0].strip() for p in _split(signature)]
+    row(
+        f"lr_scheduler.{name}(optimizer, {signature}, verbose='deprecated')",
+        f"optim.lr_scheduler.{name}(optimizer=optimizer, {', '.join(f'{n}={n}' for n in names)})",
+        *[f"lr_scheduler.{name}(optimizer, {e})" for e in examples],
+        gives="scheduler",
+        ignored="verbose",
+    )
+
+
+_LAST = "last_epoch=-1"
+_scheduler("StepLR", f"step_size, gamma=0.1, {_LAST}", "2", "step_size=3, gamma=0.5")
+_scheduler("MultiStepLR", f"milestones, gamma=0.1, {_LAST}", "[2, 5]", "milestones=[3], gamma=0.3")
+_scheduler("ExponentialLR", f"gamma, {_LAST}", "0.9", "gamma=0.5")
+_scheduler("CosineAnnealingLR", f"T_max, eta_min=0.0, {_LAST}", "8", "T_max=5, eta_min=0.01")
+_scheduler("CosineAnnealingWarmRestarts", f"T_0, T_mult=1, eta_min=0, {_LAST}", "4", "3, T_mult=2")
+_scheduler("LambdaLR", f"lr_lambda, {_LAST}", "lambda epoch: 0.9 ** epoch", "lr_lambda=lambda e: 1 / (1 + e)")
+_scheduler("MultiplicativeLR", f"lr_lambda, {_LAST}", "lambda epoch: 0.95")
+_scheduler(
+    "LinearLR",
+    f"start_factor=0.3333333333333333, end_factor=1.0, total_iters=5, {_LAST}",
+    "total_iters=4",
+    "start_factor=0.1",
+)
+_scheduler("ConstantLR", f"factor=0.3333333333333333, total_iters=5, {_LAST}", "total_iters=3", "factor=0.5")
+_scheduler("PolynomialLR", f"total_iters=5, power=1.0, {_LAST}", "total_iters=6, power=2.0")
+row(
+    "lr_scheduler.ReduceLROnPlateau(optimizer, mode='min', factor=0.1, patience=10, "
+    "threshold=1e-4, threshold_mode='rel', cooldown=0, min_lr=0, eps=1e-8, "
+    "verbose='deprecated')",
+    "optim.lr_scheduler.ReduceLROnPlateau(optimizer=optimizer, mode=mode, factor=factor, "
+    "patience=patience, threshold=threshold, threshold_mode=threshold_mode, cooldown=cooldown, "
+    "min_lr=min_lr, eps=eps)",
+    "lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)",
+    "lr_scheduler.ReduceLROnPlateau(optimizer, 'max', factor=0.5, patience=0)",
+    gives="scheduler",
+    ignored="verbose",
+)
+row(
+    "lr_scheduler.SequentialLR(optimizer, schedulers, milestones, last_epoch=-1)",
+    "optim.lr_scheduler.SequentialLR(optimizer=optimizer, schedulers=schedulers, "
+    "milestones=milestones, last_epoch=last_epoch)",
+    untested="its schedulers have rows of their own",
+    gives="scheduler",
+)

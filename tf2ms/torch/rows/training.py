@@ -1,0 +1,267 @@
+"""Methods of modules, optimizers and schedulers; saving, devices, mixed precision, data parallel."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from tf2ms.torch.rewrite import DROP, Call
+from tf2ms.torch.table import row, rule
+from tf2ms.torch.target import code
+
+FILES = "tests/torch/test_scripts.py runs it"
+
+
+# Modules
+@rule("Module.train(mode=True)", untested=FILES, gives="module")
+def train(call: Call) -> object:
+    """self.set_train(mode)."""
+    return call.apply("self.set_train(mode)")
+
+
+row("Module.eval()", "self.set_train(False)", untested=FILES, gives="module")
+row("Module.module", "self", untested="an attribute: data parallel wraps nothing in MindSpore")
+row("Module.training", "self.training", untested="an attribute")
+
+
+@rule("Module.parameters(recurse=True)", untested=FILES)
+def parameters(call: Call) -> object:
+    """self.trainable_params()."""
+    return call.expr("self.trainable_params()")
+
+
+row("Module.named_parameters(prefix='', recurse=True)", "self.parameters_and_names()", untested=FILES, gives="")
+row("Module.modules()", "[cell for _, cell in self.cells_and_names()]", untested=FILES, gives="")
+row("Module.named_modules()", "self.cells_and_names()", untested=FILES, gives="")
+row("Module.children()", "self.cells()", untested=FILES, gives="")
+row("Module.named_children()", "self.name_cells().items()", untested=FILES, gives="")
+row("Module.state_dict()", "self.parameters_dict()", untested=FILES, gives="")
+row("Module.forward", "self.construct", untested=FILES)
+row(
+    "Module.zero_grad(set_to_none=True)",
+    lambda call: DROP,
+    untested="gradients are values, nothing is kept",
+    gives="none",
+)
+row("Module.apply(fn)", "self.apply(fn)", untested=FILES, gives="module")
+row("Module.add_module(name, module)", "self.insert_child_to_cell(name, module)", untested=FILES, gives="none")
+row("Module.register_module(name, module)", "self.insert_child_to_cell(name, module)", untested=FILES, gives="none")
+row("Module.register_forward_hook", "self.register_forward_hook", untested="the same in MindSpore", gives="")
+row("Module.register_forward_pre_hook", "self.register_forward_pre_hook", untested="the same in MindSpore", gives="")
+
+
+def _attribute(call: Call, value: str) -> object:
+    name = call.literal("name")
+    if not isinstance(name, str) or not name.isidentifier():
+        raise call.fail("the name is not literal")
+    tensor = call.arg("tensor") or call.arg("param")
+    assert call.receiver is not None
+    if tensor is None or code(tensor) == "None":
+        return call.statements(f"{code(call.receiver)}.{name} = None")
+    return call.statements(f"{code(call.receiver)}.{name} = {value.format(code(tensor))}")
+
+
+@rule("Module.register_buffer(name, tensor, persistent=True)", untested=FILES, gives="none")
+def register_buffer(call: Call) -> object:
+    """self.name = ms.Parameter(tensor, requires_grad=False)."""
+    call.arg("persistent")
+    return _attribute(call, "ms.Parameter({}, requires_grad=False)")
+
+
+@rule("Module.register_parameter(name, param)", untested=FILES, gives="none")
+def register_parameter(call: Call) -> object:
+    """self.name = param."""
+    return _attribute(call, "{}")
+
+
+def _itself(call: Call) -> object:
+    assert call.receiver is not None
+    parent_is_statement = call.rewriter.is_statement(call.original)
+    return DROP if parent_is_statement else call.receiver
+
+
+for _name in ("to", "cuda", "cpu"):
+    row(f"Module.{_name}(*args, **kwargs)", _itself, untested="the device is the context's", gives="module")
+row("Module.half()", "self.to_float(ms.float16)", untested="half precision is not for CPU", gives="module")
+row("Module.float()", "self.to_float(ms.float32)", untested="the precision of a whole network", gives="module")
+
+# Optimizers and schedulers
+row(
+    "Optimizer.zero_grad(set_to_none=True)",
+    lambda call: DROP,
+    untested="gradients are values, nothing is kept",
+    gives="none",
+)
+
+
+@rule("Optimizer.step(closure=None)", untested=FILES, gives="none")
+def step(call: Call) -> object:
+    """optimizer(grads), with the gradients of the training step."""
+    raise call.fail("no loss.backward() was found for it in the same block; give it the gradients: optimizer(grads)")
+
+
+@rule("Tensor.backward(*args, **kwargs)", untested=FILES, gives="none")
+def backward(call: Call) -> object:
+    """ms.value_and_grad(forward_fn, None, optimizer.parameters)."""
+    reason = call.rewriter.planner.failed.get(call.original, "no optimizer step follows in the same block")
+    raise call.fail(f"{reason}; use ms.value_and_grad on a function that returns the loss")
+
+
+row("Scheduler.step", "self.step", untested="test_optimizers.py", gives="none")
+row("Scheduler.get_last_lr()", "self.get_last_lr()", untested="test_optimizers.py", gives="list")
+row("Optimizer.param_groups", "self.param_groups", untested="the same in MindSpore")
+
+
+# Saving and loading
+class _Suffix(cst.CSTTransformer):
+    """`"model.pth"` → `"model.ckpt"` within an expression."""
+
+    def __init__(self) -> None:
+        self.changed = False
+
+    def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
+        text, quote = updated_node.value[:-1], updated_node.value[-1]
+        return updated_node.with_changes(value=self._suffix(text) + quote)
+
+    def leave_FormattedStringText(
+        self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
+    ) -> cst.FormattedStringText:
+        return updated_node.with_changes(value=self._suffix(updated_node.value))
+
+    def _suffix(self, text: str) -> str:
+        for suffix in (".pth.tar", ".pth", ".pt", ".bin", ".tar"):
+            if text.endswith(suffix):
+                self.changed = True
+                return text.removesuffix(suffix) + ".ckpt"
+        return text
+
+
+def _checkpoint_name(call: Call, name: str) -> cst.BaseExpression:
+    node = call.arg(name)
+    if node is None:
+        raise call.fail("the file is not given")
+    suffix = _Suffix()
+    result = node.visit(suffix)
+    if not suffix.changed:
+        call.note("MindSpore's checkpoints end with .ckpt")
+    assert isinstance(result, cst.BaseExpression)
+    return result
+
+
+@rule("torch.save(obj, f)", untested=FILES, gives="none")
+def save(call: Call) -> object:
+    """ms.save_checkpoint(model, f), for the state of a model."""
+    original = call.original.args[0].value
+    if (
+        isinstance(original, cst.Call)
+        and isinstance(original.func, cst.Attribute)
+        and original.func.attr.value == "state_dict"
+    ):
+        owner = original.func.value
+        if call.rewriter.analysis.value(owner).kind in ("module", ""):
+            path = _checkpoint_name(call, "f")
+            call.arg("obj")
+            return call.expr("ms.save_checkpoint(model, f)", model=owner, f=path)
+    raise call.fail("only the state_dict of a model is saved as a MindSpore checkpoint")
+
+
+@rule("torch.load(f, map_location=None, weights_only=True)", untested=FILES, gives="")
+def load(call: Call) -> object:
+    """ms.load_checkpoint(f)."""
+    call.arg("map_location"), call.arg("weights_only")
+    return call.expr("ms.load_checkpoint(f)", f=_checkpoint_name(call, "f"))
+
+
+row(
+    "Module.load_state_dict(state_dict, strict=True)",
+    "ms.load_param_into_net(self, state_dict, strict_load=False)",
+    untested=FILES,
+    gives="none",
+    ignored="strict",
+)
+
+# Gradients
+row("torch.no_grad()", "ms._no_grad()", untested=FILES, gives="")
+row("torch.nn.utils.clip_grad_norm_(parameters, max_norm)", lambda call: _outside(call), untested=FILES, gives="")
+row("torch.nn.utils.clip_grad_value_(parameters, clip_value)", lambda call: _outside(call), untested=FILES, gives="")
+row(
+    "torch.nn.utils.parameters_to_vector(parameters)",
+    "mint.cat([p.reshape(-1) for p in parameters])",
+    untested="a composition",
+    gives="tensor",
+)
+
+
+def _outside(call: Call) -> object:
+    raise call.fail(
+        "it stands outside of a training step; clip the gradients: ops.clip_by_global_norm(grads, max_norm)"
+    )
+
+
+# Mixed precision
+_SCALER = "init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True"
+for _place in ("torch.cuda.amp", "torch.amp"):
+    row(
+        f"{_place}.GradScaler({'device=None, ' if _place == 'torch.amp' else ''}{_SCALER})",
+        "ms.amp.DynamicLossScaler(scale_value=init_scale, scale_factor=2, scale_window=growth_interval)",
+        untested=FILES,
+        changed="init_scale growth_interval",
+        gives="scaler",
+        ignored="growth_factor backoff_factor enabled",
+    )
+
+
+# Data parallel
+@rule("torch.distributed.init_process_group(*args, **kwargs)", untested="needs several processes", gives="none")
+def init_process_group(call: Call) -> object:
+    """communication.init()."""
+    return call.statements(
+        "communication.init()",
+        "ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True)",
+    )
+
+
+row("torch.distributed.get_rank()", "communication.get_rank()", untested="needs several processes", gives="int")
+row(
+    "torch.distributed.get_world_size()",
+    "communication.get_group_size()",
+    untested="needs several processes",
+    gives="int",
+)
+row("torch.distributed.destroy_process_group()", lambda call: DROP, untested="needs several processes", gives="none")
+row("torch.distributed.barrier()", lambda call: DROP, untested="needs several processes", gives="none")
+for _kind in ("DataParallel", "DistributedDataParallel"):
+    for _place in ("torch.nn", "torch.nn.parallel"):
+        row(
+            f"{_place}.{_kind}(module, *args, **kwargs)",
+            lambda call: call.arg("module"),
+            untested="needs several devices",
+            gives="first",
+            note="each process runs the whole network; gradients are averaged by nn.DistributedGradReducer",
+        )
+
+# Statements without meaning in MindSpore
+for _name in (
+    "torch.cuda.empty_cache",
+    "torch.cuda.synchronize",
+    "torch.cuda.set_device",
+    "torch.set_grad_enabled",
+    "torch.autograd.set_detect_anomaly",
+    "torch.set_num_threads",
+    "torch.use_deterministic_algorithms",
+    "torch.set_printoptions",
+    "torch.multiprocessing.set_start_method",
+):
+    row(f"{_name}(*args, **kwargs)", lambda call: DROP, untested="nothing to do in MindSpore", gives="none")
+row(
+    "torch.compile(model, **kwargs)",
+    lambda call: call.arg("model"),
+    untested="MindSpore compiles with ms.jit",
+    gives="first",
+)
+row("torch.jit.script(obj)", lambda call: call.arg("obj"), untested="MindSpore compiles with ms.jit", gives="first")
+row(
+    "torch.autograd.Variable(data, requires_grad=False, volatile=False)",
+    lambda call: call.arg("data"),
+    untested="a tensor is one",
+    gives="first",
+)

@@ -1,0 +1,469 @@
+"""The levels of a verification, each a function from the two sides to its checks."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tf2ms.graph import Tensor
+from tf2ms.rules.optimizer import OPTIMIZERS
+from tf2ms.verify.arrays import SavedArrays, save_arrays
+from tf2ms.verify.compare import Difference, by_norm, largest, updates
+from tf2ms.verify.plan import Layer, Plan, Watched, function_of, watched
+from tf2ms.verify.process import Worker, WorkerError
+from tf2ms.verify.types import Bars, Check, Crash, Curves, Place
+
+_WHOLE_LAYERS = 8
+"""Batches up to this size are compared whole in every layer; of larger ones the first samples."""
+
+_SAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both frameworks, loaded with the same weights, the batch that they get, and where files go."""
+
+    plan: Plan
+    bars: Bars
+    tensorflow: Worker
+    mindspore: Worker
+    folder: Path
+    feeds: Mapping[str, np.ndarray]
+    graph: str
+    tensorflow_python: str | None
+
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        """The map's inputs, as the MindSpore worker wants them."""
+        return list(self.plan.map["inputs"])
+
+    def path(self, name: str) -> str:
+        """A file for arrays."""
+        return str(self.folder / f"{name}.npz")
+
+    def another_tensorflow(self, threads: int | None = None, onednn: bool = True) -> Worker:
+        """TensorFlow once more, with other rounding: its own process, the same graph and weights."""
+        worker = tensorflow_worker(self.folder, self.tensorflow_python, onednn)
+        try:
+            worker.call(
+                "load", graph=self.graph, variables=self.plan.variables, threads=threads, values=self.path("weights")
+            )
+        except WorkerError:
+            worker.close()
+            raise
+        return worker
+
+
+def tensorflow_worker(folder: Path, python: str | None, onednn: bool = True) -> Worker:
+    """TensorFlow in a process, with or without oneDNN."""
+    module = "tf2ms.verify.tensorflow_worker"
+    return Worker("TensorFlow", module, folder, python, TF_ENABLE_ONEDNN_OPTS="1" if onednn else "0")
+
+
+# -- weights and forward -----------------------------------------------------------------------------------------------
+
+
+def weights(sides: Sides, problems: Sequence[Mapping[str, str]]) -> Iterator[Check]:
+    """Whether each parameter took the variable's value."""
+    total = len(sides.plan.map["parameters"])
+    for problem in problems:
+        name = problem["parameter"]
+        layer = next((item for item in sides.plan.layers if name.startswith(f"{item.place.path}.")), None)
+        place = layer.place if layer else Place(path=name)
+        yield Check("weights", name, False, place=place, message=problem["message"])
+    if not problems:
+        yield Check("weights", f"{total} parameters", True)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A check with its place in the graph's order."""
+
+    position: int
+    check: Check
+
+
+def forward(sides: Sides) -> Iterator[Check | Crash | str]:
+    """Every layer in the graph's order, then every output."""
+    plan, bar = sides.plan, sides.bars.forward
+    batch = len(next(iter(sides.feeds.values()), ()))
+    samples = _SAMPLES if batch > _WHOLE_LAYERS else None
+    if samples:
+        yield f"layers are compared on the first {samples} of {batch} samples, outputs on all"
+    seen = {item.tensor for layer in plan.layers for item in (layer.output, *layer.inputs)}
+    hidden = {name for layer in plan.layers for item in layer.inputs for name in plan.between(item.tensor)}
+    seen |= {str(Tensor(name)) for name in hidden}
+    functions = {function_of(plan.layout.graph[name].op) for name in hidden} - {None}
+    paths = [str(layer.place.path) for layer in plan.layers]
+    backbone = [item for item in sides.inputs if item["feeds"] == "backbone"]
+    sides.mindspore.send(
+        "forward",
+        feeds=sides.path("feeds"),
+        inputs=backbone,
+        layers=paths,
+        functions=sorted(str(name) for name in functions),
+        path=sides.path("ms"),
+        samples=samples,
+    )
+    failed = None
+    try:
+        sides.tensorflow.call(
+            "run", feeds=sides.path("feeds"), tensors=sorted(seen), path=sides.path("layers"), samples=samples
+        )
+        sides.tensorflow.call(
+            "run", feeds=sides.path("feeds"), tensors=[item.tensor for item in plan.outputs], path=sides.path("outputs")
+        )
+    except WorkerError as error:
+        failed = error
+    state = sides.mindspore.receive()
+    if failed is not None:
+        raise failed
+    theirs, ours = SavedArrays(sides.path("layers")), SavedArrays(sides.path("ms"))
+    found = [*_silent(plan, state), *_layers(plan, theirs, ours, state["calls"], bar)]
+    yield from (item.check for item in sorted(found, key=lambda item: item.position))
+    if state["failure"] is not None:
+        yield Crash("MindSpore", "forward", state["failure"]["message"], _described(plan, state["failure"]["layer"]))
+        return
+    results = SavedArrays(sides.path("outputs"))
+    given = sum(name.startswith("output:") for name in ours)
+    if given != len(plan.outputs):
+        message = f"the network returns {given} tensors, TensorFlow's {len(plan.outputs)}"
+        yield Check("forward", "number of outputs", False, message=message)
+    for index, item in enumerate(plan.outputs[:given]):
+        check = _compared("forward", "output", item, results[item.tensor], ours[f"output:{index}"], bar)
+        yield replace(check, what=f"output {plan.map['outputs'][index]['name']}", place=plan.place_of(item.tensor))
+
+
+def _described(plan: Plan, path: str | None) -> str | None:
+    return next((str(layer.place) for layer in plan.layers if layer.place.path == path), path)
+
+
+def _silent(plan: Plan, state: Mapping[str, Any]) -> Iterator[_Found]:
+    """Layers that the generated file lacks, or makes and never calls."""
+    if state["failure"] is not None:
+        return
+    reasons = {"missing": "the generated network has no such layer", "silent": "the generated code never calls it"}
+    for layer in plan.layers:
+        for kind, reason in reasons.items():
+            if layer.place.path in state[kind]:
+                check = Check("forward", "layer", False, place=layer.place, message=reason)
+                yield _Found(layer.position, check)
+
+
+def _layers(
+    plan: Plan,
+    theirs: Mapping[str, np.ndarray],
+    ours: Mapping[str, np.ndarray],
+    calls: Sequence[Mapping[str, Any]],
+    bar: float,
+) -> Iterator[_Found]:
+    """What each layer gives, and what it takes where no layer gives it or it arrives changed."""
+    made_by_layers = {layer.output.tensor for layer in plan.layers}
+    reported: set[str] = set()
+    for layer in plan.layers:
+        for index, (item, key) in enumerate(_taken(layer, ours)):
+            check = _compared("forward", "", item, theirs[item.tensor], ours[key], bar)
+            if item.tensor in reported or (check.passed and item.tensor in made_by_layers):
+                continue
+            reported.add(item.tensor)
+            what = (
+                f"input {index + 1} of {layer.place.path}" if len(layer.inputs) > 1 else f"input of {layer.place.path}"
+            )
+            check = replace(check, what=what, place=_read_at(plan, item, layer))
+            culprit = None if check.passed else _culprit(plan, item.tensor, theirs, ours, calls, bar)
+            yield culprit or _Found(plan.position(item.tensor), check)
+        key = f"out:{layer.place.path}"
+        if key in ours:
+            check = _compared("forward", "layer", layer.output, theirs[layer.output.tensor], ours[key], bar)
+            yield _Found(layer.position, replace(check, place=layer.place))
+
+
+def _culprit(
+    plan: Plan,
+    tensor: str,
+    theirs: Mapping[str, np.ndarray],
+    ours: Mapping[str, np.ndarray],
+    calls: Sequence[Mapping[str, Any]],
+    bar: float,
+) -> _Found | None:
+    """The first op on the way to a departing tensor whose value no call of its function gave."""
+    for name in plan.between(tensor):
+        function = function_of(plan.layout.graph[name].op)
+        item = watched(plan.layout, Tensor(name))
+        made = [
+            (call["line"], largest(theirs[item.tensor], item.restore(ours[f"call:{index}"])))
+            for index, call in enumerate(calls)
+            if call["function"] == function
+        ]
+        if made and not any(found.within(bar) for _, found in made):
+            line, found = min(made, key=lambda pair: (bool(pair[1].problem), pair[1].size or 0.0))
+            return _Found(plan.position(name), _check("forward", str(function), found, bar, Place(name, line=line)))
+    return None
+
+
+def _taken(layer: Layer, ours: Mapping[str, np.ndarray]) -> list[tuple[Watched, str]]:
+    """A layer's inputs beside the arguments that its cell got; none where their numbers differ."""
+    keys = [key for index in range(len(layer.inputs)) if (key := f"in:{layer.place.path}:{index}") in ours]
+    return list(zip(layer.inputs, keys, strict=True)) if len(keys) == len(layer.inputs) else []
+
+
+def _read_at(plan: Plan, item: Watched, layer: Layer) -> Place:
+    place = plan.place_of(item.tensor)
+    return place if place.line is not None else replace(place, line=layer.place.line)
+
+
+def _compared(level: str, what: str, item: Watched, theirs: np.ndarray, ours: np.ndarray, bar: float) -> Check:
+    found = largest(theirs, item.restore(ours))
+    return _check(level, what, found, bar, Place(Tensor.parse(item.tensor).node))
+
+
+def _check(level: str, what: str, found: Difference, bar: float, place: Place) -> Check:
+    message = found.problem or found.note
+    return Check(level, what, found.within(bar), found.size, bar, place, found.values, message)
+
+
+# -- loss and gradients ------------------------------------------------------------------------------------------------
+
+
+def loss(sides: Sides) -> Iterator[Check | str]:
+    """The loss, and its terms one by one where the generated loss is a sum of as many."""
+    plan, bar = sides.plan, sides.bars.loss
+    name = str(plan.roles.loss)
+    sides.mindspore.send("loss", feeds=sides.path("feeds"), inputs=sides.inputs, path=sides.path("ms"))
+    tensors = list(dict.fromkeys([name, *plan.terms]))
+    failed = None
+    try:
+        sides.tensorflow.call("run", feeds=sides.path("feeds"), tensors=tensors, path=sides.path("loss"))
+    except WorkerError as error:
+        failed = error
+    texts = sides.mindspore.receive()["terms"]
+    if failed is not None:
+        raise failed
+    theirs, ours = SavedArrays(sides.path("loss")), SavedArrays(sides.path("ms"))
+    if len(texts) == len(plan.terms):
+        for index, (term, text) in enumerate(zip(plan.terms, texts, strict=True)):
+            found = largest(theirs[term], ours[f"term:{index}"])
+            place = Place(Tensor.parse(term).node, line=text["line"])
+            yield _check("loss", f"term {index + 1} of {len(texts)}: {text['text']}", found, bar, place)
+    else:
+        yield (
+            f"the terms of the loss are not compared: the graph adds {len(plan.terms)}, "
+            f"the generated loss {len(texts) or 'is no plain sum'}"
+        )
+    yield _check("loss", "loss", largest(theirs[name], ours["loss"]), bar, Place(Tensor.parse(name).node))
+
+
+def gradients(sides: Sides) -> Iterator[Check | str]:
+    """The gradient of each trained variable; where one misses the bar, TensorFlow's own spread is measured too.
+
+    That spread is the widest of all variables: it comes from max-pooling that chooses otherwise on rounding, which
+    strikes other layers in every run.
+    """
+    plan, bars = sides.plan, sides.bars
+    wanted = {apply.variable: apply.gradient for apply in plan.applies}
+    run = {"feeds": sides.path("feeds"), "tensors": list(dict.fromkeys(wanted.values()))}
+    sides.mindspore.send("gradients", feeds=sides.path("feeds"), inputs=sides.inputs, path=sides.path("ms"))
+    failed = None
+    try:
+        sides.tensorflow.call("run", **run, path=sides.path("gradients"))
+    except WorkerError as error:
+        failed = error
+    sides.mindspore.receive()
+    if failed is not None:
+        raise failed
+    theirs, ours = SavedArrays(sides.path("gradients")), SavedArrays(sides.path("ms"))
+    found = {name: by_norm(theirs[tensor], ours[name]) for name, tensor in wanted.items() if name in ours}
+    worst = 0.0
+    if any(item.size is not None and item.size > bars.gradients for item in found.values()):
+        with sides.another_tensorflow(onednn=False) as other:
+            other.call("run", **run, path=sides.path("spread"))
+        again = SavedArrays(sides.path("spread"))
+        worst = max(by_norm(theirs[tensor], again[tensor]).size or 0.0 for tensor in wanted.values())
+        yield f"TensorFlow's own gradients differ by up to {worst:.1e} between oneDNN on and off"
+    for name in wanted:
+        if name not in found:
+            yield Check("gradients", name, False, place=_variable_place(plan, name), message="MindSpore trains it not")
+            continue
+        bar = max(bars.gradients, bars.spread_factor * worst)
+        yield _check("gradients", name, found[name], bar, _variable_place(plan, name))
+    for name in sorted(set(ours) - set(wanted)):
+        message = "MindSpore trains it, TensorFlow does not"
+        yield Check("gradients", name, False, place=_variable_place(plan, name), message=message)
+
+
+def _variable_place(plan: Plan, variable: str) -> Place:
+    """The layer that holds a variable's parameter."""
+    for item in plan.map["parameters"]:
+        if item["variable"] == variable:
+            owner = item["name"].rpartition(".")[0]
+            layer = next((layer for layer in plan.layers if layer.place.path == owner), None)
+            return Place(variable, item["name"], layer.place.line if layer else None)
+    return Place(variable)
+
+
+# -- update ------------------------------------------------------------------------------------------------------------
+
+
+def update(sides: Sides, steps: int) -> Iterator[Check | str]:
+    """The optimizer's settings; then single steps, each from TensorFlow's variables, slots and gradients."""
+    yield from _settings(sides)
+    plan, bar = sides.plan, sides.bars.update
+    nodes = {item["node"]: item["name"] for item in plan.variables}
+    slots = {apply.variable: {slot: nodes[node] for slot, node in apply.slots.items()} for apply in plan.applies}
+    state = sorted({apply.variable for apply in plan.applies} | {n for own in slots.values() for n in own.values()})
+    gradients = {apply.variable: apply.gradient for apply in plan.applies}
+    worst: dict[str, tuple[int, Difference]] = {}
+    unheld: set[str] = set()
+    sides.tensorflow.call("restore", path=sides.path("weights"))
+    for step in range(steps):
+        before, theirs_path, ours_path = (sides.path(f"{what}_{step % 2}") for what in ("before", "after", "updated"))
+        sides.tensorflow.call(
+            "step", feeds=sides.path("feeds"), gradients=gradients, train_ops=list(plan.train_ops), before=before,
+            path=theirs_path, state=state,
+        )  # fmt: skip
+        answer = sides.mindspore.call("update", before=before, path=ours_path, slots=slots, done=step)
+        unheld.update(answer["unheld"])
+        start, theirs, ours = SavedArrays(before), SavedArrays(theirs_path), SavedArrays(ours_path)
+        for name in state:
+            if name in ours:
+                found = _updated(plan, name, slots, start, theirs, ours, bar)
+                if name not in worst or _badness(found) > _badness(worst[name][1]):
+                    worst[name] = (step, found)
+        for arrays in (start, theirs, ours):
+            arrays.close()
+    sides.tensorflow.call("restore", path=sides.path("weights"))
+    for name in state:
+        if name in worst:
+            step, found = worst[name]
+            check = _check("update", name, found, bar, _variable_place(plan, name))
+            yield check if check.passed else replace(check, message=f"{check.message} at step {step + 1}".strip())
+    if unheld:
+        yield f"the generated optimizer holds no {', '.join(sorted(unheld))}; those slots are not compared"
+
+
+def _updated(
+    plan: Plan, name: str, slots: Mapping[str, Mapping[str, str]], start: Any, theirs: Any, ours: Any, bar: float
+) -> Difference:
+    """A beta power is multiplied before the step in MindSpore and after it in TensorFlow: compared as it was used."""
+    powers = {own[slot] for own in slots.values() for slot in own if slot.endswith("_power")}
+    if name in powers:
+        return updates(start[f"before:{name}"], theirs[name], ours[name].astype(theirs[name].dtype), bar)
+    return updates(start[f"before:{name}"], theirs[name], ours[name], bar)
+
+
+def _badness(found: Difference) -> float:
+    return float("inf") if found.problem or found.size is None else found.size
+
+
+def _settings(sides: Sides) -> Iterator[Check]:
+    """The optimizer's class and numbers, wherever the generated file makes it."""
+    plan = sides.plan
+    optimizer = plan.roles.optimizer
+    if optimizer is None:
+        return
+    rule = OPTIMIZERS[optimizer.op]
+    wanted = {rule.hyperparameters[name]: value for name, value in optimizer.hyperparameters.items()}
+    lines = _optimizer_lines(plan.module)
+    made = sides.mindspore.call("settings")
+    for function in ("create_optimizer", "create_train_step"):
+        settings = made[function]
+        place = Place(path=function, line=lines.get(function))
+        if settings["class"] != rule.cls.removeprefix("nn."):
+            message = f"the graph's is {rule.name}, MindSpore's {rule.cls}"
+            yield Check("update", f"optimizer {settings['class']}", False, place=place, message=message)
+        for name, value in wanted.items():
+            if name in settings["values"]:
+                found = largest(np.array(value), np.array(settings["values"][name]))
+                yield _check("update", name, found, 1e-6, place)
+    for line, value in _argument_defaults(plan.module, "--learning-rate"):
+        found = largest(np.array(wanted.get("learning_rate", value)), np.array(value))
+        yield _check("update", "--learning-rate", found, 1e-6, Place(path="main", line=line))
+
+
+def _optimizer_lines(module: Path) -> dict[str, int]:
+    """The line of each function of the generated file."""
+    tree = ast.parse(module.read_text("utf-8"))
+    return {item.name: item.lineno for item in tree.body if isinstance(item, ast.FunctionDef)}
+
+
+def _argument_defaults(module: Path, argument: str) -> Iterator[tuple[int, float]]:
+    """(line, default) of a command-line argument."""
+    for item in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(item, ast.Call) and any(isinstance(a, ast.Constant) and a.value == argument for a in item.args):
+            for keyword in item.keywords:
+                value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
+                if keyword.arg == "default" and isinstance(value, int | float):
+                    yield item.lineno, float(value)
+
+
+# -- free run ----------------------------------------------------------------------------------------------------------
+
+
+def free(sides: Sides, steps: int) -> Iterator[Check | Curves | str]:
+    """Training on its own, beside the band of TensorFlow's own runs."""
+    plan, bars = sides.plan, sides.bars
+    name = str(plan.roles.loss)
+    sides.mindspore.send(
+        "train", feeds=sides.path("feeds"), inputs=sides.inputs, weights=sides.path("weights"), steps=steps
+    )
+    runs: dict[str, tuple[float, ...]] = {}
+    size = len(next(iter(sides.feeds.values()), ()))
+    same_batch = size > 1 and all(array.ndim and len(array) == size for array in sides.feeds.values())
+    turned = {key: array[::-1] for key, array in sides.feeds.items()} if same_batch else {}
+    save_arrays(sides.path("turned"), turned)
+    another = sides.another_tensorflow
+    variants: dict[str, Callable[[], Worker]] = {
+        "one thread": partial(another, threads=1),
+        "two threads": partial(another, threads=2),
+        "oneDNN off": partial(another, onednn=False),
+        **({"samples reversed": another} if turned else {}),
+    }
+    failed = None
+    try:
+        for label, start in variants.items():
+            feeds = sides.path("turned" if label == "samples reversed" else "feeds")
+            with start() as worker:
+                losses = worker.call("train", feeds=feeds, loss=name, train_ops=list(plan.train_ops), steps=steps)
+                runs[label] = tuple(losses)
+    except WorkerError as error:
+        failed = error
+    ours = tuple(sides.mindspore.receive())
+    if failed is not None:
+        raise failed
+    if turned and abs(runs["samples reversed"][0] - runs["one thread"][0]) > bars.free * abs(runs["one thread"][0]):
+        del runs["samples reversed"]
+        yield "the loss depends on the order of the samples; TensorFlow's band is without that run"
+    values = np.array(list(runs.values()))
+    allowed = band(values, bars)
+    yield Curves(runs, ours, tuple(allowed))
+    for step, loss_value in enumerate(ours):
+        check = _inside(values[:, step], loss_value, allowed[step])
+        if not check.passed or step in (0, steps - 1):
+            yield replace(check, what=f"loss at step {step + 1}")
+
+
+def band(values: np.ndarray, bars: Bars) -> list[float]:
+    """How far a run may be from the nearest of TensorFlow's at each step, relative to the loss.
+
+    Runs part ways at a step that rounding chooses, and do not come together again: the widest spread counts, up to
+    the step after.
+    """
+    scale = np.maximum(np.abs(values).max(axis=0), np.finfo(np.float32).tiny)
+    spread = np.maximum.accumulate(np.nan_to_num((values.max(axis=0) - values.min(axis=0)) / scale))
+    ahead = np.append(spread[1:], spread[-1:])
+    return [float(size) for size in np.maximum(bars.free, bars.spread_factor * ahead)]
+
+
+def _inside(theirs: np.ndarray, ours: float, allowed: float) -> Check:
+    odd = largest(theirs[:1], np.array([ours]))
+    if odd.problem or not np.isfinite(ours):
+        return _check("free", "", odd, allowed, Place())
+    nearest = float(theirs[np.abs(theirs - ours).argmin()])
+    size = abs(nearest - ours) / max(float(np.abs(theirs).max()), float(np.finfo(np.float32).tiny))
+    return Check("free", "", size <= allowed, size, allowed, values=(nearest, ours))

@@ -1,0 +1,484 @@
+"""MindSpore's side of a verification, in a process of its own: `python -m tf2ms.verify.mindspore_worker`.
+
+It needs MindSpore and NumPy, and nothing of tf2ms but this package's plain modules.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import os
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+os.environ.setdefault("GLOG_v", "3")
+
+import numpy as np
+
+from tf2ms.verify import port
+from tf2ms.verify.arrays import SavedArrays, save_arrays
+from tf2ms.verify.process import serve
+
+SLOTS = {"m": "moment1", "v": "moment2", "accum": "moments"}
+"""TensorFlow's slots -> attributes of MindSpore's optimizers, where they are called otherwise."""
+
+_POWERS = {"beta1_power": "beta1", "beta2_power": "beta2"}
+
+
+class Side:
+    """The generated module and its network; the methods are the commands."""
+
+    def prepare(self) -> None:
+        """Imports MindSpore, which takes its time."""
+        import mindspore  # noqa: F401
+
+    def load(self, module: str, parameters: list[dict[str, Any]], weights: str, training: bool) -> dict[str, Any]:
+        """Imports the generated file and fills its network; returns the parameters that did not fit."""
+        import mindspore as ms
+
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+        self._running: list[str] = []
+        self._module = import_file(module)
+        self._entries = {item["name"]: item for item in parameters}
+        self._training = training
+        self._network = self._module.create_network()
+        problems = self._fill(self._network, SavedArrays(weights))
+        self._network.set_train(training)
+        return {"problems": problems, "version": ms.__version__}
+
+    def _fill(self, network: Any, weights: Mapping[str, np.ndarray]) -> list[dict[str, str]]:
+        import mindspore as ms
+
+        held = {parameter.name: parameter for parameter in network.get_parameters()}
+        problems = []
+        for name, item in self._entries.items():
+            value = to_mindspore(item, weights[item["variable"]])
+            if name not in held:
+                problems.append({"parameter": name, "message": "the generated network has no such parameter"})
+            elif tuple(held[name].shape) != value.shape:
+                shapes = f"shape {list(held[name].shape)}, TensorFlow's variable makes it {list(value.shape)}"
+                problems.append({"parameter": name, "message": shapes})
+            else:
+                held[name].set_data(ms.Tensor(value))
+        extra = [name for name in held if name not in self._entries]
+        problems += [{"parameter": name, "message": "no TensorFlow variable fills it"} for name in extra]
+        return problems
+
+    # -- forward -------------------------------------------------------------------------------------------------------
+
+    def forward(
+        self,
+        feeds: str,
+        inputs: list[dict[str, Any]],
+        layers: list[str],
+        functions: list[str],
+        path: str,
+        samples: int | None,
+    ) -> dict[str, Any]:
+        """Runs the network; writes `output:i`, `out:PATH` and `in:PATH:k` of each layer, `call:i` of `ops` functions.
+
+        Returns the layers that are not cells (`bare`), that do not exist and that never ran, the function and line of
+        each call, and what the run died of.
+        """
+        found = {name: cell for name, cell in self._network.cells_and_names() if name}
+        taken: dict[str, np.ndarray] = {}
+        handles = []
+        for layer in layers:
+            if layer in found:
+                handles += self._watch(layer, found[layer], taken, samples)
+        batch = tensors(SavedArrays(feeds), inputs)
+        failure = None
+        calls: list[dict[str, Any]] = []
+        ops = getattr(self._module, "ops", None)
+        if ops is not None:
+            self._module.ops = _Recorded(ops, frozenset(functions), calls, taken, samples)  # type: ignore[attr-defined]
+        try:
+            outputs = self._network(*batch)
+            outputs = outputs if isinstance(outputs, tuple | list) else (outputs,)
+            for index, output in enumerate(outputs):
+                taken[f"output:{index}"] = output.asnumpy()
+        except Exception as error:  # noqa: BLE001  # the layers that did run are part of the result
+            failure = self._failure(error)
+        finally:
+            for handle in handles:
+                handle.remove()
+            self._running.clear()
+            if ops is not None:
+                self._module.ops = ops  # type: ignore[attr-defined]
+        save_arrays(path, taken)
+        bare = [name for name in layers if name not in found and _has(self._network, name)]
+        missing = [name for name in layers if name not in found and name not in bare]
+        silent = [name for name in layers if name in found and f"out:{name}" not in taken]
+        return {"bare": bare, "missing": missing, "silent": silent, "calls": calls, "failure": failure}
+
+    def _watch(self, name: str, cell: Any, taken: dict[str, np.ndarray], samples: int | None) -> list[Any]:
+        def before(_: Any, arguments: tuple[Any, ...]) -> None:
+            self._running.append(name)
+            for index, argument in enumerate(arguments):
+                if hasattr(argument, "asnumpy"):
+                    taken[f"in:{name}:{index}"] = first(argument, samples)
+
+        def after(_: Any, arguments: tuple[Any, ...], output: Any) -> None:
+            value = output[0] if isinstance(output, tuple | list) else output
+            taken[f"out:{name}"] = first(value, samples)
+            self._running.pop()
+
+        return [cell.register_forward_pre_hook(before), cell.register_forward_hook(after)]
+
+    # -- loss and gradients --------------------------------------------------------------------------------------------
+
+    def loss(self, feeds: str, inputs: list[dict[str, Any]], path: str) -> dict[str, Any]:
+        """The loss and each summand of the text that computes it; writes `loss` and `term:i`."""
+        cell, batch = self._with_loss(), tensors(SavedArrays(feeds), inputs)
+        kind = type(self._module.create_loss())
+        found = next((inner for _, inner in cell.cells_and_names() if type(inner) is kind), None)
+        arguments: list[tuple[Any, ...]] = []
+        handle = found.register_forward_pre_hook(lambda _, args: arguments.append(args)) if found else None
+        value = cell(*batch)
+        if handle is not None:
+            handle.remove()
+        taken = {"loss": value.asnumpy()}
+        texts: list[dict[str, Any]] = []
+        if found is not None and arguments:
+            for index, (term, line, summand) in enumerate(summands(found, arguments[0])):
+                taken[f"term:{index}"] = np.asarray(summand.asnumpy() if hasattr(summand, "asnumpy") else summand)
+                texts.append({"text": term, "line": line})
+        save_arrays(path, taken)
+        return {"terms": texts}
+
+    def gradients(self, feeds: str, inputs: list[dict[str, Any]], path: str) -> None:
+        """Writes the gradient of the loss for each trainable parameter, in TensorFlow's layout, by variable."""
+        import mindspore as ms
+
+        cell, batch = self._with_loss(), tensors(SavedArrays(feeds), inputs)
+        parameters = list(self._network.trainable_params())
+        _, found = ms.value_and_grad(cell, None, parameters)(*batch)
+        save_arrays(path, self._by_variable(parameters, [gradient.asnumpy() for gradient in found]))
+
+    def _with_loss(self) -> Any:
+        return self._step().network
+
+    def _step(self) -> Any:
+        if not hasattr(self, "_made_step"):
+            self._made_step = self._module.create_train_step(self._network)
+        return self._made_step
+
+    def _by_variable(self, parameters: Sequence[Any], arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        pairs = zip(parameters, arrays, strict=True)
+        return {
+            self._entries[parameter.name]["variable"]: to_tensorflow(self._entries[parameter.name], array)
+            for parameter, array in pairs
+            if parameter.name in self._entries
+        }
+
+    # -- update --------------------------------------------------------------------------------------------------------
+
+    def settings(self) -> dict[str, Any]:
+        """The optimizer as each function makes it: its class, and its settings under MindSpore's names."""
+        made = self._module.create_optimizer(self._network.trainable_params())
+        return {"create_train_step": self._settings(self._step().optimizer), "create_optimizer": self._settings(made)}
+
+    def _settings(self, optimizer: Any) -> dict[str, Any]:
+        values = {}
+        for name in ("learning_rate", "beta1", "beta2", "eps", "momentum"):
+            value = getattr(optimizer, name, None)
+            array = None if value is None or callable(value) else np.asarray(_number(value))
+            if array is not None and array.ndim == 0:
+                values[name] = float(array)
+        return {"class": type(optimizer).__name__, "values": values}
+
+    def update(self, before: str, path: str, slots: dict[str, dict[str, str]], done: int) -> dict[str, Any]:
+        """One step of the generated optimizer from TensorFlow's variables, slots and gradients.
+
+        Args:
+            before: what TensorFlow had: `before:NAME`, `gradient:NAME`.
+            path: takes the variables and slots afterwards, by TensorFlow's names and in its layout.
+            slots: for each variable, TensorFlow's slot variables by the names of the rule.
+            done: steps made before.
+
+        Returns the slots that this optimizer does not hold.
+        """
+        import mindspore as ms
+
+        assign = ms.ops.assign  # in place: the optimizer is compiled, and set_data would leave it with the old memory
+
+        optimizer, state = self._step().optimizer, SavedArrays(before)
+        parameters = list(optimizer.parameters)
+        entries = [self._entries.get(parameter.name) for parameter in parameters]
+        unheld: set[str] = set()
+        if hasattr(optimizer, "global_step"):
+            assign(optimizer.global_step, ms.Tensor(np.full(optimizer.global_step.shape, done, np.int32)))
+        gradients = []
+        for index, (parameter, entry) in enumerate(zip(parameters, entries, strict=True)):
+            name = entry["variable"] if entry else ""
+            if entry is None or f"gradient:{name}" not in state:
+                gradients.append(ms.ops.zeros_like(parameter))
+                continue
+            assign(parameter, ms.Tensor(to_mindspore(entry, state[f"before:{name}"])))
+            gradients.append(ms.Tensor(to_mindspore(entry, state[f"gradient:{name}"])))
+            for slot, variable in slots[name].items():
+                held = _slot(optimizer, slot, index)
+                if held is None:
+                    unheld.add(slot)
+                elif slot in _POWERS:
+                    assign(held, ms.Tensor(_power(state[f"before:{variable}"], _beta(optimizer, slot))))
+                else:
+                    assign(held, ms.Tensor(to_mindspore(entry, state[f"before:{variable}"])))
+        optimizer(tuple(gradients))
+        after: dict[str, np.ndarray] = {}
+        for index, (parameter, entry) in enumerate(zip(parameters, entries, strict=True)):
+            if entry is None or f"gradient:{entry['variable']}" not in state:
+                continue
+            after[entry["variable"]] = to_tensorflow(entry, parameter.asnumpy())
+            for slot, variable in slots[entry["variable"]].items():
+                held = _slot(optimizer, slot, index)
+                if held is not None and variable not in after:
+                    array = held.asnumpy()
+                    after[variable] = array * _beta(optimizer, slot) if slot in _POWERS else to_tensorflow(entry, array)
+        save_arrays(path, after)
+        return {"unheld": sorted(unheld)}
+
+    def train(self, feeds: str, inputs: list[dict[str, Any]], weights: str, steps: int) -> list[float]:
+        """Trains a fresh network freely with the generated train step, in graph mode; the loss at each step."""
+        import mindspore as ms
+
+        ms.set_context(mode=ms.GRAPH_MODE)
+        try:
+            network = self._module.create_network()
+            self._fill(network, SavedArrays(weights))
+            step = self._module.create_train_step(network)
+            batch = tensors(SavedArrays(feeds), inputs)
+            return [float(step(*batch).asnumpy()) for _ in range(steps)]
+        finally:
+            ms.set_context(mode=ms.PYNATIVE_MODE)
+
+    # -- a port by hand ------------------------------------------------------------------------------------------------
+
+    def inspect_port(self, module: str, cls: str, reads: list[list[str]]) -> dict[str, Any]:
+        """Makes a cell of a hand-written file; its layers, and which attributes nothing ever sets."""
+        import mindspore as ms
+
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+        self._module = import_file(module)
+        self._network = getattr(self._module, cls)().set_train(False)
+        return {"layers": port.layers(self._network), "undefined": port.undefined(self._module, reads)}
+
+    def run_port(
+        self, feeds: str, inputs: list[dict[str, Any]], parameters: str, layers: str, path: str
+    ) -> dict[str, Any]:
+        """Runs it on the graph's weights, with TensorFlow's value in place of what each layer gives."""
+        self._running = []
+        taken: dict[str, np.ndarray] = {}
+        port.fill(self._network, SavedArrays(parameters))
+        notes = port.watch(self._network, SavedArrays(layers), taken, self._running)
+        failure = None
+        try:
+            self._network(*tensors(SavedArrays(feeds), inputs))
+        except Exception as error:  # noqa: BLE001  # the layers that did run are part of the result
+            failure = self._failure(error)
+        save_arrays(path, taken)
+        return {"notes": notes, "failure": failure}
+
+    def _failure(self, error: Exception) -> dict[str, str | None]:
+        lines = [line for line in str(error).splitlines() if line.strip("- \t")]
+        return {"message": f"{type(error).__name__}: {lines[0] if lines else ''}", "layer": self.layer(error)}
+
+    def layer(self, error: Exception) -> str | None:
+        """The layer that was running."""
+        running = getattr(self, "_running", [])
+        return running[-1] if running else None
+
+
+class _Recorded:
+    """`mindspore.ops` as the generated module sees it for one run: some functions leave a note of what they gave."""
+
+    def __init__(
+        self,
+        ops: Any,
+        functions: frozenset[str],
+        calls: list[dict[str, Any]],
+        taken: dict[str, np.ndarray],
+        samples: int | None,
+    ):
+        self._ops, self._functions, self._calls, self._taken, self._samples = ops, functions, calls, taken, samples
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self._ops, name)
+        if name not in self._functions:
+            return function
+
+        def recorded(*arguments: Any, **keywords: Any) -> Any:
+            result = function(*arguments, **keywords)
+            if hasattr(result, "asnumpy"):
+                self._taken[f"call:{len(self._calls)}"] = first(result, self._samples)
+                self._calls.append({"function": name, "line": sys._getframe(1).f_lineno})
+            return result
+
+        return recorded
+
+
+# -- the optimizer's state ---------------------------------------------------------------------------------------------
+
+
+def _number(value: Any) -> Any:
+    return value.asnumpy() if hasattr(value, "asnumpy") else value
+
+
+def _slot(optimizer: Any, slot: str, index: int) -> Any:
+    held = getattr(optimizer, SLOTS.get(slot, slot), None)
+    if held is None or slot in _POWERS:
+        return held
+    return held[index]
+
+
+def _beta(optimizer: Any, slot: str) -> np.float32:
+    return np.float32(_number(getattr(optimizer, _POWERS[slot])))
+
+
+def _power(theirs: np.ndarray, beta: np.float32) -> np.ndarray:
+    """What MindSpore multiplies with beta before the step, so that it is what TensorFlow multiplied after the last.
+
+    The quotient's neighbours are tried, because 1 - beta2**t of the first steps feels every bit.
+    """
+    quotient = np.float32(np.float32(theirs) / beta)
+    candidates = [quotient]
+    for direction in (np.float32(-np.inf), np.float32(np.inf)):
+        near = quotient
+        for _ in range(4):
+            near = np.nextafter(near, direction)
+            candidates.append(near)
+    best = min(candidates, key=lambda value: abs(float(np.float32(value * beta)) - float(theirs)))
+    return np.asarray(best, np.float32)
+
+
+# -- layout ------------------------------------------------------------------------------------------------------------
+
+
+def to_mindspore(entry: dict[str, Any], value: np.ndarray) -> np.ndarray:
+    """A variable's value as the map says that the parameter holds it."""
+    grouped = value.reshape(entry["reshape"]) if entry.get("reshape") else value
+    moved = grouped.transpose(entry["perm"]) if entry["perm"] else grouped
+    entry.setdefault("shape_in_tensorflow", list(value.shape))
+    return np.ascontiguousarray(moved.reshape(entry["shape"]))
+
+
+def to_tensorflow(entry: Mapping[str, Any], value: np.ndarray) -> np.ndarray:
+    """The way back; the variable's shape is known from the way there."""
+    shape = entry["shape_in_tensorflow"]
+    grouped = entry.get("reshape") or shape
+    if entry["perm"]:
+        between = [grouped[axis] for axis in entry["perm"]]
+        value = value.reshape(between).transpose(np.argsort(entry["perm"]))
+    return np.ascontiguousarray(value.reshape(shape))
+
+
+def tensors(feeds: Mapping[str, np.ndarray], inputs: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The batch as MindSpore tensors, in the order and layout of the map."""
+    import mindspore as ms
+
+    arrays = [
+        feeds[item["tensor"]].transpose(item["perm"]) if item["perm"] else feeds[item["tensor"]] for item in inputs
+    ]
+    return [ms.Tensor(np.ascontiguousarray(array)) for array in arrays]
+
+
+def first(tensor: Any, samples: int | None) -> np.ndarray:
+    """The tensor's first samples."""
+    return np.asarray((tensor[:samples] if samples and tensor.ndim else tensor).asnumpy())
+
+
+def _has(cell: Any, path: str) -> bool:
+    for name in path.split("."):
+        cell = getattr(cell, name, None)
+        if cell is None:
+            return False
+    return True
+
+
+# -- the module --------------------------------------------------------------------------------------------------------
+
+
+def import_file(path: str) -> ModuleType:
+    """The file as a module, from its place: MindSpore compiles from source, and lines must be the user's."""
+    name = Path(path).stem
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def summands(cell: Any, arguments: Sequence[Any]) -> list[tuple[str, int, Any]]:
+    """(text, line, value) of each summand of what `construct` returns, computed where `construct` would.
+
+    A sum that was given a name first is followed. Empty where `construct` does not end in one plain `return`.
+    """
+    source, first_line = inspect.getsourcelines(type(cell).construct)
+    tree = ast.parse(textwrap.dedent("".join(source)))
+    function = tree.body[0]
+    assert isinstance(function, ast.FunctionDef)
+    returned = function.body[-1]
+    if not isinstance(returned, ast.Return) or returned.value is None:
+        return []
+    if any(not isinstance(item, ast.Assign | ast.Expr) for item in function.body[:-1]):
+        return []
+    assigned = _assigned_once(function)
+    parts = list(_summands(returned.value, assigned))
+    places = [(ast.unparse(part), first_line + part.lineno - 1) for part in parts]
+    returned.value = ast.Tuple(parts, ast.Load())
+    function.name = "_summands"
+    namespace = dict(type(cell).construct.__globals__)
+    exec(compile(ast.fix_missing_locations(tree), "<loss>", "exec"), namespace)  # the user's own file, already imported
+    values = namespace["_summands"](cell, *arguments)
+    return [(text, line, value) for (text, line), value in zip(places, values, strict=True)]
+
+
+def _assigned_once(function: ast.FunctionDef) -> dict[str, ast.expr]:
+    targets: dict[str, list[ast.expr]] = {}
+    for item in function.body:
+        if isinstance(item, ast.Assign) and len(item.targets) == 1 and isinstance(item.targets[0], ast.Name):
+            targets.setdefault(item.targets[0].id, []).append(item.value)
+    return {name: values[0] for name, values in targets.items() if len(values) == 1}
+
+
+def _summands(value: ast.expr, assigned: Mapping[str, ast.expr]) -> Any:
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
+        yield from _summands(value.left, assigned)
+        yield from _summands(value.right, assigned)
+    elif isinstance(value, ast.Name) and _is_sum(assigned.get(value.id)):
+        yield from _summands(assigned[value.id], assigned)
+    else:
+        yield value
+
+
+def _is_sum(value: ast.expr | None) -> bool:
+    return isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add)
+
+
+def main() -> None:
+    """Serves commands until stdin ends."""
+    side = Side()
+    names = (
+        "prepare",
+        "load",
+        "forward",
+        "loss",
+        "gradients",
+        "settings",
+        "update",
+        "train",
+        "inspect_port",
+        "run_port",
+    )
+    serve({name: getattr(side, name) for name in names}, side.layer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,273 @@
+"""What to run and what to compare: the graph, understood once more, beside the map of the generated file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tf2ms.errors import SourceError
+from tf2ms.graph import Graph, Node, Tensor, build_graph
+from tf2ms.graph.build import is_variable
+from tf2ms.layout import Layout, assign_layout, channels_first_perm
+from tf2ms.rewrite import rewrite
+from tf2ms.rules.optimizer import OPTIMIZERS, is_apply
+from tf2ms.rules.registry import find_rule, layout_of
+from tf2ms.source import infer_shapes, read_source
+from tf2ms.split import Roles, split
+from tf2ms.split.initializers import find_initializers
+from tf2ms.verify.types import Place
+
+_UPDATES = re.compile(r"NoOp|Assign(Add|Sub)?(VariableOp)?")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A tensor as both sides have it.
+
+    `perm` leads from TensorFlow's axes to MindSpore's; `features` are the (height, width, channels) behind a
+    flattened tensor whose features run channels first.
+    """
+
+    tensor: str
+    perm: tuple[int, ...] | None = None
+    features: tuple[int, ...] | None = None
+
+    def restore(self, array: np.ndarray) -> np.ndarray:
+        """MindSpore's array in TensorFlow's layout; as it is if its rank is another."""
+        if self.features is not None and array.ndim == 2:
+            *spatial, channels = self.features
+            if array.shape[1] != channels * int(np.prod(spatial)):
+                return array
+            return np.moveaxis(array.reshape(-1, channels, *spatial), 1, -1).reshape(array.shape)
+        if self.perm is None or len(self.perm) != array.ndim:
+            return array
+        return array.transpose(np.argsort(self.perm))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of the map: what it gives, what it takes, and where it is."""
+
+    place: Place
+    output: Watched
+    inputs: tuple[Watched, ...]
+    position: int
+
+
+@dataclass(frozen=True)
+class Apply:
+    """One variable's update in the graph: the gradient that it gets, and its slots by the names of the rule."""
+
+    variable: str
+    gradient: str
+    slots: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a verification needs to know of the graph and of the generated file."""
+
+    graph_def: Any
+    graph: Graph
+    layout: Layout
+    roles: Roles
+    map: Mapping[str, Any]
+    module: Path
+    layers: tuple[Layer, ...]
+    outputs: tuple[Watched, ...]
+    terms: tuple[str, ...]
+    applies: tuple[Apply, ...]
+    train_ops: tuple[str, ...]
+    positions: Mapping[str, int]
+
+    @property
+    def variables(self) -> list[dict[str, Any]]:
+        """Every variable of the graph, as the TensorFlow worker wants them."""
+        return variables_of(self.graph, self._needed)
+
+    @property
+    def _needed(self) -> set[str]:
+        slots = {name for apply in self.applies for name in apply.slots.values()}
+        return {item.tensor.node for item in self.roles.variables} | slots
+
+    def position(self, tensor: str) -> int:
+        """Where in the graph's order a tensor is made."""
+        return self.positions.get(Tensor.parse(tensor).node, len(self.positions))
+
+    def place_of(self, tensor: str) -> Place:
+        """The place of a tensor that may be no layer's output: a layer's, else the line that writes its op."""
+        node = Tensor.parse(tensor).node
+        for layer in self.layers:
+            if layer.place.node == node:
+                return layer.place
+        return Place(node)
+
+    def between(self, tensor: str) -> tuple[str, ...]:
+        """The nodes, in order, that lead from layers and inputs to a tensor: those that no hook on a layer sees."""
+        ends = {layer.place.node for layer in self.layers}
+        found: set[str] = set()
+        stack = [Tensor.parse(tensor).node]
+        while stack:
+            node = self.layout.graph[stack.pop()]
+            if node.name in found or node.name in ends or not node.inputs or node.is_weight() or not node.origins:
+                continue
+            found.add(node.name)
+            stack.extend(source.node for source in node.inputs)
+        return tuple(sorted(found, key=self.position))
+
+
+def make_plan(source: Any, folder: str | Path, shapes: Mapping[str, Any] | None = None) -> Plan:
+    """Reads the graph and the generated folder.
+
+    Raises: SourceError if there is no generated project in `folder` or it is not of this graph.
+    """
+    mapping, module = read_map(folder)
+    found = read_source(source)
+    graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
+    fed = [item["tensor"] for item in mapping["inputs"]]
+    names = [*fed, *(item["tensor"] for item in mapping["outputs"]), *filter(None, [mapping["loss"]])]
+    foreign = [name for name in names if Tensor.parse(name).node not in graph]
+    if foreign:
+        raise SourceError(f"'{module}' is not of this graph, which has no {foreign[0]}; convert the graph again")
+    cut = [name for name in fed if not graph[Tensor.parse(name).node].op.startswith("Placeholder")]
+    roles = split(graph, fed if cut else None, [item["tensor"] for item in mapping["outputs"]], mapping["loss"])
+    ends = (*roles.outputs, *([roles.loss] if roles.loss else []))
+    images = [item["perm"] for item in mapping["inputs"] if len(item["shape"] or ()) >= 3]
+    layout = assign_layout(
+        rewrite(roles.graph, ends), layout_of, roles.outputs, bool(images) and not any(image for image in images)
+    )
+    positions = {name: index for index, name in enumerate(layout.graph.order(tensor.node for tensor in ends))}
+    applies = tuple(_applies(graph)) if roles.loss else ()
+    return Plan(
+        graph_def=found.graph_def,
+        graph=graph,
+        layout=layout,
+        roles=roles,
+        map=mapping,
+        module=module,
+        layers=tuple(sorted(_layers(mapping, layout, positions), key=lambda layer: layer.position)),
+        outputs=tuple(
+            Watched(item["tensor"], tuple(item["perm"]) if item["perm"] else None) for item in mapping["outputs"]
+        ),
+        terms=tuple(str(term) for term in roles.terms),
+        applies=applies,
+        train_ops=_train_ops(graph) if applies else (),
+        positions=positions,
+    )
+
+
+def read_map(folder: str | Path) -> tuple[dict[str, Any], Path]:
+    """(the map, the module's path) of the generated project in `folder`.
+
+    Raises: SourceError if there is none, or more than one, or the module is gone.
+    """
+    folder = Path(folder)
+    maps = sorted(folder.glob("*.map.json")) if folder.is_dir() else [folder]
+    if len(maps) != 1 or not maps[0].name.endswith(".map.json"):
+        names = ", ".join(path.name for path in maps[:5])
+        what = f"holds {names}: name one of them" if maps and folder.is_dir() else "holds no generated project"
+        raise SourceError(f"{folder}: {what}; `tf2ms convert GRAPH -o FOLDER` writes one")
+    try:
+        mapping = json.loads(maps[0].read_text("utf-8"))
+        module = maps[0].parent / mapping["file"]
+        known = mapping["format"] == 1
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{maps[0]}: not a map file of tf2ms: {error}; convert the graph again") from error
+    if not known:
+        raise SourceError(f"{maps[0]}: written by another version of tf2ms (format {mapping['format']})")
+    if not module.is_file() or module.parent != maps[0].parent:
+        raise SourceError(f"{module}: the generated file is gone; convert the graph again")
+    return mapping, module
+
+
+# -- layers ------------------------------------------------------------------------------------------------------------
+
+
+def _layers(mapping: Mapping[str, Any], layout: Layout, positions: Mapping[str, int]) -> Iterator[Layer]:
+    for item in mapping["layers"]:
+        node = layout.graph.nodes.get(item["node"])
+        if node is None or node.name not in positions:
+            continue
+        data = [tensor for tensor in node.inputs if not layout.graph[tensor.node].is_weight()]
+        yield Layer(
+            Place(item["node"], item["path"], item["line"]),
+            watched(layout, Tensor(node.name)),
+            tuple(watched(layout, tensor) for tensor in data),
+            positions[node.name],
+        )
+
+
+def watched(layout: Layout, tensor: Tensor) -> Watched:
+    """The tensor under TensorFlow's name; what the layout stage put in is named after what it transposes."""
+    node, own = layout.graph[tensor.node], tensor
+    if node.op == "Transpose" and not node.origins:
+        own = node.inputs[0]
+    rank = len(layout.graph.shape(tensor) or ())
+    first = tensor in layout.channels_first
+    return Watched(
+        str(own),
+        channels_first_perm(rank) if first and rank >= 3 else None,
+        layout.flattened.get(tensor) if first and rank < 3 else None,
+    )
+
+
+def function_of(op: str) -> str | None:
+    """The function of `mindspore.ops` whose result is the op's, where its rule writes one."""
+    rule = find_rule(op)
+    found = re.match(r"ops\.(\w+)", rule.form) if rule is not None else None
+    return found.group(1) if found else None
+
+
+# -- training ----------------------------------------------------------------------------------------------------------
+
+
+def _variable_name(node: Node) -> str:
+    return str((node.attr("shared_name") or node.name) if node.op == "VarHandleOp" else node.name)
+
+
+def variables_of(graph: Graph, needed: Collection[str]) -> list[dict[str, Any]]:
+    """Every variable for the TensorFlow worker: node, name, type, how it starts, whether it cannot do without."""
+    initial = find_initializers(graph)
+    return [
+        {
+            "node": node.name,
+            "name": _variable_name(node),
+            "resource": node.op == "VarHandleOp",
+            "dtype": node.attr("dtype", "float32"),
+            "initial": str(initial[node.name]) if node.name in initial else None,
+            "needed": node.name in needed,
+        }
+        for node in graph
+        if is_variable(node)
+    ]
+
+
+def _applies(graph: Graph) -> Iterator[Apply]:
+    for node in graph:
+        if node.op in OPTIMIZERS:
+            rule = OPTIMIZERS[node.op]
+            inputs = dict(zip(rule.inputs, node.inputs, strict=True))
+            slots = {name: inputs[name].node for name in rule.slots() if is_variable(graph[inputs[name].node])}
+            yield Apply(_variable_name(graph[inputs["var"].node]), str(inputs["grad"]), slots)
+
+
+def _train_ops(graph: Graph) -> tuple[str, ...]:
+    """The apply ops, and the updates that wait for them: beta powers, the global step, moving averages."""
+    waiting: dict[str, list[str]] = {}
+    for node in graph:
+        for source in (*node.control, *(tensor.node for tensor in node.inputs)):
+            waiting.setdefault(source, []).append(node.name)
+    found = {node.name for node in graph if is_apply(node.op)}
+    stack = list(found)
+    while stack:
+        for name in waiting.get(stack.pop(), ()):
+            if name not in found:
+                found.add(name)
+                stack.append(name)
+    return tuple(sorted(name for name in found if is_apply(graph[name].op) or _UPDATES.fullmatch(graph[name].op)))

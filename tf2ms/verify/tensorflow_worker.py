@@ -1,0 +1,144 @@
+"""TensorFlow's side of a verification, in a process of its own: `python -m tf2ms.verify.tensorflow_worker`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+from tf2ms.verify.arrays import SavedArrays, save_arrays
+from tf2ms.verify.process import serve
+
+
+class Side:
+    """The graph in a session; its methods are the commands."""
+
+    def load(
+        self,
+        graph: str,
+        variables: list[dict[str, Any]],
+        threads: int | None,
+        checkpoint: str | None = None,
+        values: str | None = None,
+    ) -> dict[str, Any]:
+        """Imports the graph and gives its variables their values: from `values`, else initializers and `checkpoint`."""
+        import tensorflow as tf
+
+        v1 = tf.compat.v1
+        v1.disable_eager_execution()
+        self._variables = {item["name"]: item for item in variables}
+        graph_def = v1.GraphDef()
+        with open(graph, "rb") as file:
+            graph_def.ParseFromString(file.read())
+        self._graph = tf.Graph()
+        with self._graph.as_default():
+            tf.graph_util.import_graph_def(graph_def, name="")
+            self._reads, self._writes, self._fed = {}, {}, {}
+            for name, item in self._variables.items():
+                handle = self._graph.get_tensor_by_name(f"{item['node']}:0")
+                value = v1.placeholder(item["dtype"])
+                self._fed[name] = value
+                if item["resource"]:
+                    self._reads[name] = tf.raw_ops.ReadVariableOp(resource=handle, dtype=item["dtype"])
+                    self._writes[name] = tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+                else:
+                    self._reads[name] = handle
+                    self._writes[name] = tf.raw_ops.Assign(ref=handle, value=value, validate_shape=False).op
+        config = v1.ConfigProto(intra_op_parallelism_threads=threads or 0, inter_op_parallelism_threads=threads or 0)
+        self._session = v1.Session(graph=self._graph, config=config)
+        self._sliced: dict[tuple[str, int], Any] = {}
+        if values is not None:
+            self.restore(values)
+            return {}
+        return self._initialize(checkpoint)
+
+    def _initialize(self, checkpoint: str | None) -> dict[str, Any]:
+        items = self._variables.values()
+        known = {item["name"]: item["initial"] for item in items if item["initial"] is not None}
+        start = dict(zip(known, self._session.run(list(known.values())), strict=True)) if known else {}
+        absent: list[str] = []
+        if checkpoint is not None:
+            from tf2ms.source import read_weights
+
+            stored = read_weights(checkpoint)
+            start.update({name: stored[name] for name in self._variables if name in stored})
+            absent = [item["name"] for item in items if item["name"] not in stored]
+        self._assign(start)
+        unknown = [item["name"] for item in items if item["needed"] and item["name"] not in start]
+        if unknown:
+            raise ValueError(f"how {unknown[0]} starts is not known ({len(unknown)} such variables): give --checkpoint")
+        self._held = list(start)
+        return {"absent": absent}
+
+    def weights(self, path: str, constants: list[str]) -> None:
+        """Writes the variables' values, and those of the constants among the weights."""
+        values = self._state(self._held)
+        if constants:
+            fetched = self._session.run([f"{name}:0" for name in constants])
+            values.update(zip(constants, fetched, strict=True))
+        save_arrays(path, values)
+
+    def restore(self, path: str) -> None:
+        """Sets the variables to saved values."""
+        values = SavedArrays(path)
+        self._held = [name for name in values if name in self._variables]
+        self._assign({name: values[name] for name in self._held})
+
+    def run(self, feeds: str, tensors: Sequence[str], path: str, samples: int | None = None) -> None:
+        """Writes the values of `tensors`; only the first `samples` of the batch if given."""
+        fetches = [self._slice(name, samples) if samples else name for name in tensors]
+        values = self._session.run(fetches, dict(SavedArrays(feeds)))
+        save_arrays(path, dict(zip(tensors, values, strict=True)))
+
+    def step(
+        self, feeds: str, gradients: Mapping[str, str], train_ops: list[str], before: str, path: str, state: list[str]
+    ) -> None:
+        """One update: writes `before:NAME`, `gradient:NAME` and `after:NAME`."""
+        kept = {f"before:{name}": value for name, value in self._state(state).items()}
+        fetched, _ = self._session.run([dict(gradients), train_ops], dict(SavedArrays(feeds)))
+        kept.update({f"gradient:{name}": np.asarray(value) for name, value in fetched.items()})
+        save_arrays(before, kept)
+        save_arrays(path, self._state(state))
+
+    def train(self, feeds: str, loss: str, train_ops: list[str], steps: int) -> list[float]:
+        """Runs freely; returns the loss at each step."""
+        batch = dict(SavedArrays(feeds))
+        return [float(self._session.run([loss, train_ops], batch)[0]) for _ in range(steps)]
+
+    def _state(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        values = self._session.run([self._reads[name] for name in names])
+        return {name: np.array(value) for name, value in zip(names, values, strict=True)}  # not TensorFlow's own memory
+
+    def _assign(self, values: Mapping[str, np.ndarray]) -> None:
+        for name, value in values.items():
+            self._session.run(self._writes[name], {self._fed[name]: value})
+
+    def _slice(self, name: str, samples: int) -> Any:
+        """The first samples of a tensor that has a batch; the rest is never copied out."""
+        if (name, samples) not in self._sliced:
+            tensor = self._graph.get_tensor_by_name(name)
+            with self._graph.as_default():
+                self._sliced[name, samples] = tensor[:samples] if tensor.shape.rank else tensor
+        return self._sliced[name, samples]
+
+
+def node_of(error: Exception) -> str | None:
+    """The node that TensorFlow's message names."""
+    found = re.search(r"\{\{node ([^}]+)\}\}", str(error))
+    return found.group(1) if found else None
+
+
+def main() -> None:
+    """Serves commands until stdin ends."""
+    side = Side()
+    names = ("load", "weights", "restore", "run", "step", "train")
+    serve({name: getattr(side, name) for name in names}, node_of)
+
+
+if __name__ == "__main__":
+    main()
