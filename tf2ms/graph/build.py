@@ -244,18 +244,24 @@ def _check_cycles(nodes: Mapping[str, Node]) -> None:
 
 
 def _aliases(nodes: Mapping[str, Node]) -> dict[Tensor, Tensor]:
-    """For each Identity or variable read, the tensor that it passes on."""
+    """For each Identity, output of an IdentityN or variable read, the tensor that it passes on."""
     aliases: dict[Tensor, Tensor] = {}
     for name, node in nodes.items():
-        if node.op not in TRANSPARENT_OPS or not node.inputs:
-            continue
-        chain, target = [Tensor(name)], node.inputs[0]
-        while target not in aliases and nodes[target.node].op in TRANSPARENT_OPS and nodes[target.node].inputs:
-            chain.append(target)
-            target = nodes[target.node].inputs[0]
-        target = aliases.get(target, target)
-        aliases.update(dict.fromkeys(chain, target))
+        for index in range(len(node.inputs) if node.op == "IdentityN" else 1):
+            chain, target = [], Tensor(name, index)
+            while target not in aliases and (source := _passed_on(nodes, target)) is not None:
+                chain.append(target)
+                target = source
+            aliases.update(dict.fromkeys(chain, aliases.get(target, target)))
     return aliases
+
+
+def _passed_on(nodes: Mapping[str, Node], tensor: Tensor) -> Tensor | None:
+    """The input that the tensor is a copy of; None for any other op's output."""
+    node = nodes[tensor.node]
+    if node.op == "IdentityN" and tensor.index < len(node.inputs):
+        return node.inputs[tensor.index]
+    return node.inputs[0] if node.op in TRANSPARENT_OPS and node.inputs and not tensor.index else None
 
 
 def is_variable(node: Node) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,8 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "ZerosLike": np.zeros_like,
     "OnesLike": np.ones_like,
     "Transpose": np.transpose,
-    "Tile": np.tile,
 }
+_MOVES = {"Reshape", "ExpandDims", "Transpose"}
 _SHAPED = {"Fill", "Pack", "ConcatV2", "Cast", "Range"}
 
 
@@ -84,6 +85,8 @@ def _fold(node: Node, values: list[Any]) -> np.ndarray | None:
             if node.op == "Range":
                 small = abs(values[1] - values[0]) <= MAX_ELEMENTS * abs(values[2])
                 return np.arange(*values).astype(values[0].dtype) if small else None
+            if node.op not in _MOVES and math.prod(np.broadcast_shapes(*(v.shape for v in values))) > MAX_ELEMENTS:
+                return None
             return np.asarray(_FOLDS[node.op](*values), dtype=values[0].dtype)
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
         return None  # a malformed constant expression: the op's own rule will name it
