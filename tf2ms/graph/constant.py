@@ -42,6 +42,20 @@ _FOLDS: dict[str, Callable[..., Any]] = {
 }
 _MOVES = {"Reshape", "ExpandDims", "Transpose"}
 _SHAPED = {"Fill", "Pack", "ConcatV2", "Cast", "Range"}
+_SHAPES = {"Shape", "Size", "Rank"}
+
+
+def foldable_nodes(graph: Graph) -> frozenset[str]:
+    """The nodes whose value may be known: constants, shapes, and arithmetic of those alone; in one pass."""
+    from tf2ms.graph.types import CONSTANT_OPS
+
+    found: set[str] = set()
+    for name in graph.order(graph.nodes):
+        node = graph[name]
+        arithmetic = bool(node.inputs) and (node.op in _FOLDS or node.op in _SHAPED)
+        if node.op in CONSTANT_OPS or node.op in _SHAPES or (arithmetic and all(t.node in found for t in node.inputs)):
+            found.add(name)
+    return frozenset(found)
 
 
 def evaluate(graph: Graph, tensor: Tensor, depth: int = 64) -> np.ndarray | None:
@@ -51,17 +65,19 @@ def evaluate(graph: Graph, tensor: Tensor, depth: int = 64) -> np.ndarray | None
     """
     from tf2ms.graph.types import CONSTANT_OPS
 
+    if tensor.node not in graph.foldable:
+        return None
     node = graph[tensor.node]
     if node.op in CONSTANT_OPS:
         return node.attr("value")
-    if node.op in ("Shape", "Size", "Rank"):
+    if node.op in _SHAPES:
         shape = graph.shape(node.inputs[0])
         dtype = str(node.attr("out_type") or "int32")
         if shape is None or (None in shape and node.op != "Rank"):
             return None
         sizes = np.array([size or 0 for size in shape], dtype)
         return {"Shape": sizes, "Size": sizes.prod(dtype=dtype), "Rank": np.array(len(shape), dtype)}[node.op]
-    if depth == 0 or not node.inputs or (node.op not in _FOLDS and node.op not in _SHAPED):
+    if depth == 0:
         return None
     values = [evaluate(graph, source, depth - 1) for source in node.inputs]
     if any(value is None or value.dtype == object for value in values):

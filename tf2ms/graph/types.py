@@ -149,6 +149,13 @@ class Graph:
                 found[tensor.node][node.name] = None
         return {name: tuple(users) for name, users in found.items()}
 
+    @cached_property
+    def foldable(self) -> frozenset[str]:
+        """The nodes whose value may be known without running the graph."""
+        from tf2ms.graph.constant import foldable_nodes
+
+        return foldable_nodes(self)
+
     def ancestors(self, roots: Iterable[str], stop: Callable[[Node], bool] = lambda node: False) -> set[str]:
         """`roots` and every node whose value they need; nodes for which `stop` holds are kept but not passed."""
         seen: set[str] = set()
