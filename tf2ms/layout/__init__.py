@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import networkx as nx
 from networkx.utils.union_find import UnionFind
@@ -56,7 +57,7 @@ def assign_layout(
     """
     needs, features = _needs(graph, rule_of, keep_nhwc)
     groups, wishes = _groups(graph, needs)
-    joined = nx.Graph()
+    joined: nx.Graph[Any] = nx.Graph()
     joined.add_nodes_from(groups.values())
 
     def join(tensor: Tensor, reader: object) -> None:
@@ -133,7 +134,7 @@ def _output(tensor: Tensor) -> tuple[str, str, int]:
 
 def _groups(graph: Graph, needs: Mapping[str, Need]) -> tuple[dict[tuple[str, str, int], object], dict[object, bool]]:
     """(the vertex of each port, what pinned vertices want: True for channels-first)."""
-    union = UnionFind()
+    union: UnionFind[Any] = UnionFind()
     pins: list[tuple[tuple[str, str, int], bool]] = []
     for node in graph:
         for index in range(max(1, len(node.shapes))):
@@ -153,7 +154,7 @@ def _groups(graph: Graph, needs: Mapping[str, Need]) -> tuple[dict[tuple[str, st
 
 def _minimum_cut(region: nx.Graph, wishes: Mapping[object, bool]) -> set[object]:
     """The vertices of the region that become channels-first."""
-    flow = nx.DiGraph(region)
+    flow: nx.DiGraph[Any] = nx.DiGraph(region)
     for vertex in region:
         if vertex in wishes:
             ends = ("first", vertex) if wishes[vertex] else (vertex, "original")

@@ -174,7 +174,7 @@ def regions(body: Body) -> Iterator[Group]:
 
     The fork is the join's immediate dominator; nothing inside may be read outside but the join.
     """
-    flow = nx.DiGraph()
+    flow: nx.DiGraph[Any] = nx.DiGraph()
     flow.add_node("start")
     for index in range(len(body.steps)):
         sources = body.sources(index)
