@@ -9,7 +9,7 @@ from tf2ms.errors import GraphError
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.build import is_variable
 from tf2ms.split.boundary import backbone_of_loss, backbone_outputs, fed_inputs, inference_outputs
-from tf2ms.split.dropped import find_dropped
+from tf2ms.split.dropped import find_dropped, running_updates
 from tf2ms.split.formula import formula, terms
 from tf2ms.split.initializers import find_initializers, read_initializer
 from tf2ms.split.training import Training, find_training
@@ -70,6 +70,18 @@ def split(
         optimizer=training.optimizer if training else None,
         variables=variables,
         dropped=find_dropped(graph, kept, training, initial.values()),
+        notes=_notes(graph, training),
+    )
+
+
+def _notes(graph: Graph, training: Training | None) -> tuple[str, ...]:
+    """What trains in the graph and will not in the generated code."""
+    updates = [node.name for node in running_updates(graph)] if training else []
+    if not updates:
+        return ()
+    shown = f"{', '.join(updates[:3])}{' …' if len(updates) > 3 else ''}"
+    return (
+        f"{len(updates)} running updates of variables (moving averages) are not in the generated training: {shown}",
     )
 
 

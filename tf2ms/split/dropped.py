@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tf2ms.graph import Graph, Tensor
+from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.split.initializers import ASSIGN_OPS
 from tf2ms.split.training import Training
@@ -41,12 +41,28 @@ def find_dropped(
     drop("initializers: kept as weight_init", graph.ancestors(tensor.node for tensor in initializers))
     drop("saver: MindSpore has its own checkpoints", _around(graph, _SAVER))
     drop("summaries", (node.name for node in graph if "Summary" in node.op))
+    drop("running updates of variables: not recovered yet", (node.name for node in running_updates(graph)))
     drop("assignments to variables: initial values, optimizer state", (n.name for n in graph if n.op in ASSIGN_OPS))
     drop("order of execution only", (node.name for node in graph if node.op == "NoOp"))
     drop("asserts and prints", (node.name for node in graph if node.op in ("Assert", "Print", "PrintV2")))
     drop("inputs that nothing reads", (node.name for node in graph if node.op in PLACEHOLDER_OPS))
     drop("not needed by the outputs", list(left))
     return tuple(groups)
+
+
+_RUNNING = frozenset({"AssignSub", "AssignAdd", "AssignSubVariableOp", "AssignAddVariableOp"})
+
+
+def running_updates(graph: Graph) -> list[Node]:
+    """Updates of float variables beside the optimizer's: moving averages of batch normalisation or of weights."""
+    return [
+        node
+        for node in graph
+        if node.op in _RUNNING and len(node.inputs) > 1 and node.attr("T", node.attr("dtype", "float32")) in _FLOATS
+    ]
+
+
+_FLOATS = ("float16", "float32", "float64", "bfloat16")
 
 
 def _around(graph: Graph, ops: frozenset[str]) -> set[str]:
