@@ -425,9 +425,7 @@ def test_no_transpose_where_none_is_needed(make):
         (rows_dense_each, 1),
         (flatten_output, 1),
         (flatten_concat_dense, 2),
-        pytest.param(
-            mean_over_channels, 0, marks=pytest.mark.xfail(strict=True, reason="the reduction pins the order")
-        ),
+        (mean_over_channels, 0),
         (squeezed, 1),
         (users_transpose, 2),
         (not_a_flatten, 1),

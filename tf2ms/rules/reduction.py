@@ -16,9 +16,10 @@ def _reduction_layout(node: Node, graph: Graph) -> Need:
         return Need(original=(("in", 0), ("out", 0)))
     if node.attr("keep_dims"):
         return Need(tied=(("in", 0), ("out", 0)))
-    left = rank - len({int(axis) % rank for axis in axes.reshape(-1)})
-    spatial = {int(axis) % rank for axis in axes.reshape(-1)} == set(range(1, rank - 1))
-    return Need(original=(("out", 0),)) if left <= 1 or spatial else Need(original=(("in", 0), ("out", 0)))
+    reduced = {int(axis) % rank for axis in axes.reshape(-1)}
+    # without the channels, or with nothing but batch and channels, both orders leave the same
+    same = rank - 1 in reduced or rank - len(reduced) <= 1 or reduced == set(range(1, rank - 1))
+    return Need(original=(("out", 0),)) if same else Need(original=(("in", 0), ("out", 0)))
 
 
 def _reduced(op: Op, name: str, form: str = "{0}") -> Expression:
