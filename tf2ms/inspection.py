@@ -111,11 +111,13 @@ def inspect(
     except UnsupportedOpError as error:
         counts = Counter(node.op for node in graph)
         return Inspection(found.name, found.kind, len(graph), None, graph, _sorted(counts), error.items, found.notes)
-    kept = graph.ancestors([tensor.node for tensor in (*roles.outputs, *([roles.loss] if roles.loss else []))])
+    kept = graph.ancestors(tensor.node for tensor in roles.ends)
     counts = Counter(graph[name].op for name in kept if not graph[name].is_weight())
-    ends = (*roles.outputs, *([roles.loss] if roles.loss else []))
-    layout = assign_layout(rewrite(roles.graph, ends), layout_of, roles.outputs)
-    unsupported = lower(layout, roles, allow_unsupported=True).unsupported
+    layout = assign_layout(rewrite(roles.graph, roles.ends), layout_of, roles.outputs)
+    try:
+        unsupported = lower(layout, roles).unsupported
+    except UnsupportedOpError as error:
+        unsupported = error.items
     notes = (*found.notes, *roles.notes)
     return Inspection(found.name, found.kind, len(graph), roles, graph, _sorted(counts), unsupported, notes)
 

@@ -25,7 +25,10 @@ v1 = tf.compat.v1
 def test_posenet(posenet_none, tmp_path):
     graph = posenet_none / "graph_shapes.pb"
     tf2ms.convert(graph, name="PoseNet").write(tmp_path)
-    evidence = verify(graph, tmp_path, levels=["forward", "loss", "gradients", "update"], steps=2)
+    # weights of a seed: drawn anew in each run, some let a pool choose otherwise by rounding and others do not
+    weights = posenet_none / "posenet.ckpt"
+    levels = ["forward", "loss", "gradients", "update"]
+    evidence = verify(graph, tmp_path, checkpoint=weights, levels=levels, steps=2)
     assert evidence.passed, [*evidence.failures()[:5], *evidence.crashes]
     checks = {level: [check for check in evidence.checks if check.level == level] for level in evidence.levels}
     assert sum(check.what.startswith("output ") for check in checks["forward"]) == 6

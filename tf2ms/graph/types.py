@@ -89,11 +89,6 @@ class Node:
         """Whether the node is a variable or a constant."""
         return self.op in VARIABLE_OPS or self.op in CONSTANT_OPS
 
-    @property
-    def scope(self) -> str:
-        """The name scope that holds the node, `conv1` for `conv1/Conv2D`; empty at the top."""
-        return self.name.rpartition("/")[0]
-
 
 @dataclass(frozen=True, eq=False)
 class Graph:

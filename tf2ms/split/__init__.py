@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tf2ms.errors import GraphError
 from tf2ms.graph import Graph, Node, Tensor
@@ -58,8 +58,8 @@ def split(
         kept = graph.ancestors(tensor.node for tensor in chosen)
     if not chosen:
         raise GraphError("no output found: name the network's outputs with --outputs")
-    variables = _variables(graph, kept, training)
     initial = find_initializers(graph)
+    variables = _variables(graph, kept, training, initial)
     ends = {tensor.node for tensor in chosen}
     return Roles(
         graph=graph,
@@ -124,8 +124,9 @@ def _natural(nodes: list[Node]) -> list[Node]:
     return sorted(nodes, key=key)
 
 
-def _variables(graph: Graph, kept: set[str], training: Training | None) -> tuple[Variable, ...]:
-    initial = find_initializers(graph)
+def _variables(
+    graph: Graph, kept: set[str], training: Training | None, initial: Mapping[str, Tensor]
+) -> tuple[Variable, ...]:
     trained = set(training.optimizer.variables) if training else set()
     found = []
     for name in graph.order(sorted(kept)):

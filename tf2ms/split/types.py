@@ -104,6 +104,11 @@ class Roles:
     dropped: tuple[Dropped, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def ends(self) -> tuple[Tensor, ...]:
+        """What must be computed: the outputs, and the loss if there is one."""
+        return self.outputs if self.loss is None else (*self.outputs, self.loss)
+
     def fed(self, part: str) -> tuple[Input, ...]:
         """The inputs that feed `part` ("backbone" or "loss"), in the graph's order."""
         return tuple(item for item in self.inputs if item.feeds == part)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tf2ms.graph import Tensor
-from tf2ms.rules.types import Code, Layer, Program, Step, Value
+from tf2ms.rules.types import Layer, Program, Step, Value
 from tf2ms.structure.groups import Body, Group, arguments_of, unit_name
 from tf2ms.structure.names import Names, agreed, class_name, identifier, plain_text, stem
 from tf2ms.structure.types import Argument, Block, BlockLayer
@@ -249,8 +249,3 @@ def _call(block: Block, group: Group, steps: Sequence[Step], parameters: Sequenc
     places = ", ".join(f"{{{index}}}" for index in range(len(group.inputs)))
     origins = tuple(name for step in steps for name in step.origins)
     return Step(group.outputs, f"{{layer}}({places})", group.inputs, layer, group.label, origins, block.name)
-
-
-def is_symbolic(value: Value) -> bool:
-    """Whether the value refers to a constructor parameter."""
-    return isinstance(value, Argument) or (isinstance(value, Code) and "{" in value.text)

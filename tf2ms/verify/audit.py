@@ -105,8 +105,7 @@ def audit(
     found = read_source(source)
     graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
     roles = split(graph, None, outputs, loss)
-    ends = (*roles.outputs, *([roles.loss] if roles.loss else []))
-    layout = assign_layout(rewrite(roles.graph, ends), layout_of, roles.outputs)
+    layout = assign_layout(rewrite(roles.graph, roles.ends), layout_of, roles.outputs)
     lowered = lower(layout, roles, allow_unsupported=True)
     wanted = tuple(_wanted(lowered))
     departures: list[Departure] = []

@@ -6,14 +6,11 @@ It needs MindSpore and NumPy, and nothing of tf2ms but this package's plain modu
 from __future__ import annotations
 
 import ast
-import importlib.util
 import inspect
 import os
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 os.environ.setdefault("GLOG_v", "3")
@@ -22,6 +19,7 @@ import numpy as np
 
 from tf2ms.verify import port
 from tf2ms.verify.arrays import SavedArrays, save_arrays
+from tf2ms.verify.module import import_file
 from tf2ms.verify.process import serve
 
 SLOTS = {"m": "moment1", "v": "moment2", "accum": "moments"}
@@ -401,18 +399,6 @@ def _has(cell: Any, path: str) -> bool:
 
 
 # -- the module --------------------------------------------------------------------------------------------------------
-
-
-def import_file(path: str) -> ModuleType:
-    """The file as a module, from its place: MindSpore compiles from source, and lines must be the user's."""
-    name = Path(path).stem
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def summands(cell: Any, arguments: Sequence[Any]) -> list[tuple[str, int, Any]]:

@@ -137,12 +137,11 @@ def make_plan(source: Any, folder: str | Path, shapes: Mapping[str, Any] | None 
         raise SourceError(f"'{module}' is not of this graph, which has no {foreign[0]}; convert the graph again")
     cut = [name for name in fed if not graph[Tensor.parse(name).node].op.startswith("Placeholder")]
     roles = split(graph, fed if cut else None, [item["tensor"] for item in mapping["outputs"]], mapping["loss"])
-    ends = (*roles.outputs, *([roles.loss] if roles.loss else []))
     images = [item["perm"] for item in mapping["inputs"] if len(item["shape"] or ()) >= 3]
     layout = assign_layout(
-        rewrite(roles.graph, ends), layout_of, roles.outputs, bool(images) and not any(image for image in images)
+        rewrite(roles.graph, roles.ends), layout_of, roles.outputs, bool(images) and not any(image for image in images)
     )
-    positions = {name: index for index, name in enumerate(layout.graph.order(tensor.node for tensor in ends))}
+    positions = {name: index for index, name in enumerate(layout.graph.order(tensor.node for tensor in roles.ends))}
     applies = tuple(_applies(graph)) if roles.loss else ()
     return Plan(
         graph_def=found.graph_def,

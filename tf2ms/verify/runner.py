@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,24 +12,18 @@ import numpy as np
 
 from tf2ms.errors import GraphError
 from tf2ms.graph import Tensor
+from tf2ms.verify.module import import_file
 
 if TYPE_CHECKING:
     from tf2ms.api import Conversion
 
 
 def load_module(code: str, stem: str) -> ModuleType:
-    """The generated code as a module. MindSpore compiles from source, so it comes from a file."""
+    """The generated code as a module of a name of its own, through a temporary file."""
     folder = tempfile.mkdtemp(prefix="tf2ms_")
     path = Path(folder) / f"{stem}_ms.py"
     path.write_text(code, encoding="utf-8")
-    name = f"{stem}_ms_{Path(folder).name}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot import {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    return import_file(path, f"{stem}_ms_{Path(folder).name}")
 
 
 def load_network(conversion: Conversion) -> Any:
