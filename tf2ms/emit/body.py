@@ -33,6 +33,7 @@ def statements(
     attributes: tuple[str, ...],
     prefix: str = "self.",
     reserved: frozenset[str] = frozenset(),
+    optional: Mapping[int, int] | None = None,
 ) -> list[str]:
     """The body's lines, `return` last.
 
@@ -42,8 +43,9 @@ def statements(
         attributes: the attribute of each step.
         prefix: leads to the attributes.
         reserved: names that no variable may hide, such as the module's functions.
+        optional: steps without a layer that are there only where their attribute says so, with the input handed on.
     """
-    return _Writer(program, names, attributes, prefix, reserved).write()
+    return _Writer(program, names, attributes, prefix, reserved, optional or {}).write()
 
 
 class _Writer:
@@ -54,8 +56,10 @@ class _Writer:
         attributes: tuple[str, ...],
         prefix: str,
         reserved: frozenset[str],
+        optional: Mapping[int, int],
     ):
         self.program = program
+        self.optional = optional
         self.reserved = reserved
         self.names = names
         self.attributes = attributes
@@ -73,10 +77,13 @@ class _Writer:
         self.lines: list[str] = []
 
     def write(self) -> list[str]:
-        for step, attribute in zip(self.program.steps, self.attributes, strict=True):
+        for place, (step, attribute) in enumerate(zip(self.program.steps, self.attributes, strict=True)):
             operands = [self._take(tensor) for tensor in step.inputs]
             places = {weight: self.prefix + weight_attribute(attribute, weight) for weight, _ in step.weights}
             expression = fill(step.form, [o.expression for o in operands], {**places, "layer": self.prefix + attribute})
+            if place in self.optional:
+                flag, otherwise = name(self.prefix + attribute), operands[self.optional[place]].expression
+                expression = ast.IfExp(flag, expression, otherwise)
             reads = tuple(tensor for operand in operands for tensor in operand.reads)
             layers = max((operand.layers for operand in operands), default=0) + (step.layer is not None)
             value = _Pending(expression, reads, layers)

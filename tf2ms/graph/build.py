@@ -179,6 +179,8 @@ def _array(proto: Any) -> np.ndarray:
                 return np.frombuffer(proto.tensor_content, unsigned).reshape(shape).copy()
             values = np.array(getattr(proto, f"{unsigned}_val"), unsigned)
             return np.resize(values, shape) if len(values) < 2 else values.reshape(shape)
+        if elements and {field.name for field, _ in proto.ListFields()} <= {"dtype", "tensor_shape"}:
+            return np.zeros([dim.size for dim in proto.tensor_shape.dim], dtype_name(proto.dtype))  # zeros left out
         return tensor_util.make_ndarray(proto)
     except (ValueError, TypeError) as error:
         raise GraphError(f"the constant cannot be read: {error}") from error

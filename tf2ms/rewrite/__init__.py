@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from tf2ms.graph import Graph, Node, Tensor
+import numpy as np
+
+from tf2ms.graph import Graph, Node, Shape, Tensor
 
 Rewrite = Callable[["View", Node], Node | None]
 _REWRITES: list[tuple[frozenset[str], Rewrite]] = []
@@ -54,13 +56,38 @@ class View:
         """The tensor's value if it is known."""
         return self._graph.constant(tensor)
 
+    def number(self, tensor: Tensor) -> float | None:
+        """The value of a tensor that is one known number."""
+        value = self.constant(tensor)
+        return float(value.reshape(())) if value is not None and value.size == 1 else None
+
+    def shape(self, tensor: Tensor) -> Shape:
+        """Static shape of the tensor; a variable's or constant's from its own attributes."""
+        node = self.nodes[tensor.node]
+        return node.weight_shape() if node.is_weight() else node.shape(tensor.index)
+
+    def vector(self, tensor: Tensor) -> Tensor | None:
+        """The variable or constant of rank 1 that the tensor is, seen through reshapes onto the last axis."""
+        shape = self.shape(tensor)
+        while self.nodes[tensor.node].op in ("Reshape", "Squeeze", "ExpandDims"):
+            tensor = self.nodes[tensor.node].inputs[0]
+        own = self.nodes[tensor.node].weight_shape()
+        if own is None or len(own) != 1 or shape is None or shape != (1,) * (len(shape) - 1) + own:
+            return None
+        return tensor
+
+    def literal(self, name: str, value: np.ndarray) -> Tensor:
+        """A new constant."""
+        self.nodes[name] = Node(name, "Const", (), (), {"value": value, "dtype": value.dtype.name}, (value.shape,))
+        return Tensor(name)
+
 
 def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
     """The part of the graph that `ends` need, with every known pattern replaced.
 
     Each rewrite visits every node once, inputs first, so the time is linear in nodes times rewrites.
     """
-    from tf2ms.rewrite import patterns  # noqa: F401  # registers the patterns
+    from tf2ms.rewrite import normalisation, patterns, products  # noqa: F401  # registers the patterns, in this order
 
     roots = [tensor.node for tensor in ends]
     order = graph.order(roots)

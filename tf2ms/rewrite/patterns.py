@@ -7,7 +7,8 @@ from dataclasses import replace
 from tf2ms.graph import Node
 from tf2ms.rewrite import View, rewrites
 
-_WITH_BIAS = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
+_WITH_BIAS = {"Conv2D": 2, "DepthwiseConv2dNative": 2, "MatMul": 2, "Conv2DBackpropInput": 3}
+"""Layers that take a bias as one more input, with the number of inputs that they have without."""
 
 
 @rewrites("ConcatV2")
@@ -52,7 +53,12 @@ def bias(view: View, add: Node) -> Node | None:
     if layer is None and not add.op.startswith("Bias"):
         data, vector = vector, data
         layer = view.only(data, *_WITH_BIAS)
-    if layer is None or len(layer.inputs) != 2 or not all(map(view.is_weight, (layer.inputs[1], vector))):
+    vector = view.vector(vector) or vector
+    if (
+        layer is None
+        or len(layer.inputs) != _WITH_BIAS[layer.op]
+        or not all(map(view.is_weight, (layer.inputs[1], vector)))
+    ):
         return None
     if view[vector].weight_shape() != (_outputs(layer, view[layer.inputs[1]]),):
         return None
@@ -67,8 +73,12 @@ def _outputs(layer: Node, kernel: Node) -> int | None:
     shape = kernel.weight_shape()
     if shape is None:
         return None
+    if layer.attr("kernel_shape"):
+        return int(layer.attr("kernel_shape")[-1])
     if layer.op == "DepthwiseConv2dNative":
         return shape[2] * shape[3]
+    if layer.op == "Conv2DBackpropInput":
+        return shape[2]
     return shape[0] if layer.attr("transpose_b") else shape[-1]
 
 

@@ -30,14 +30,15 @@ def _convolution(op: Op, cls: str, kernel: Weight, in_channels: int, group: int)
     """The layer around a kernel in (out, in / group, *size)."""
     _check_float(op)
     bias = op.weight(2) if len(op) == 3 else None
+    single = set(kernel.shape[2:]) == {1} and op.pad_mode() == "valid"  # pads nothing either way
     cell = Cell(
         cls,
         ("in_channels", in_channels),
         ("out_channels", kernel.shape[0]),
         ("kernel_size", scalar_if_square(kernel.shape[2:])),
         stride=scalar_if_square(op.spatial("strides")),
-        pad_mode=op.pad_mode(),
-        padding=op.explicit_padding() or None,
+        pad_mode="same" if single else op.pad_mode(),
+        padding=scalar_if_square(op.explicit_padding()) if op.explicit_padding() else None,
         dilation=scalar_if_square(op.spatial("dilations")),
         group=group,
         has_bias=bias is not None,
@@ -75,6 +76,9 @@ def conv2d(op: Op) -> Expression:
         inner = (op.shape(1) or (None,) * 4)[2]
         group = channels // inner if channels and inner else 1
         return _computed_convolution(op, "ops.transpose({1}, (3, 2, 0, 1))", group)
+    if op.rank(1) == 2:  # a dense layer on each pixel: see rewrite/products.py
+        inner, outer = op.weight(1).shape
+        return _convolution(op, "nn.Conv2d", op.weight(1, perm=(1, 0), reshape=(outer, inner, 1, 1)), inner, 1)
     kernel = op.weight(1, perm=(3, 2, 0, 1))
     group = channels // kernel.shape[1] if channels else op.attr("groups", 1)
     return _convolution(op, "nn.Conv2d", kernel, kernel.shape[1] * group, group)
@@ -108,6 +112,7 @@ def conv2d_transpose(op: Op) -> Expression:
     """tf.nn.conv2d_transpose; the primitive where the layer gives another size. (h, w, out, in) -> (in, out, h, w)."""
     _check_float(op)
     kernel = op.weight(1, perm=(3, 2, 0, 1))
+    bias = op.weight(3) if len(op) == 4 else None
     size, stride, dilation = kernel.shape[2:], op.spatial("strides"), op.spatial("dilations")
     given, wanted = op.shape(2), op.sizes(0)
     if len(wanted.parts) != 4:
@@ -125,10 +130,12 @@ def conv2d_transpose(op: Op) -> Expression:
             stride=scalar_if_square(stride),
             pad_mode=mode,
             dilation=scalar_if_square(dilation),
+            has_bias=bias is not None,
             weight=kernel,
-            **initial_values(kernel, None),
+            bias=bias,
+            **initial_values(kernel, bias),
         )
-        return cell(op.input(2), defaults={"stride": 1, "dilation": 1})
+        return cell(op.input(2), defaults={"stride": 1, "dilation": 1, "has_bias": False})
     if None in inner:
         raise NoForm("the size of the output is computed while the graph runs; give the input's shape with --shape")
     pad = f", pad={pads}" if pads else ""
@@ -136,6 +143,8 @@ def conv2d_transpose(op: Op) -> Expression:
         f"ops.Conv2DTranspose({kernel.shape[0]}, {size}, pad_mode={mode!r}{pad}, stride={stride}, dilation={dilation})"
         f"({{0}}, {{1}}, ({{0}}.shape[0], {kernel.shape[1]}, {inner[0]}, {inner[1]}))"
     )
+    if bias is not None:
+        return op.form(f"{form} + {{2}}", op.tensor(2), kernel, op.weight(3, reshape=(kernel.shape[1], 1, 1)))
     return op.form(form, op.tensor(2), kernel)
 
 
@@ -185,7 +194,8 @@ def dilation2d(op: Op) -> Expression:
 
 def _matmul_layout(node: Node, graph: Graph) -> Need:
     """A dense layer takes flattened features in either order, because its rows can follow."""
-    if graph[node.inputs[1].node].weight_shape() is not None and not node.attr("transpose_a"):
+    weight = graph[node.inputs[1].node].weight_shape() is not None
+    if weight and not node.attr("transpose_a") and len(graph.shape(node.inputs[0]) or ()) < 3:
         return Need(original=(("out", 0),))
     return keeps_order(node, graph)
 
@@ -197,7 +207,7 @@ def matmul(op: Op) -> Expression:
         left, right = (".T" if op.attr(f"transpose_{side}") else "" for side in "ab")
         return op.form(f"ops.matmul({{0}}{left}, {{1}}{right})", op.tensor(0), op.tensor(1))
     kernel = op.dense_kernel(1)
-    bias = op.weight(2) if len(op) == 3 else None
+    bias = op.weight(2, reshape=(kernel.shape[0],)) if len(op) == 3 else None
     cell = Cell(
         "nn.Dense",
         ("in_channels", kernel.shape[1]),
@@ -345,6 +355,26 @@ def fused_batch_norm(op: Op) -> Expression:
     return replace(cell(op.tensor(0), defaults={"eps": 1e-5}), outputs=1)
 
 
+def _last_axis(node: Node, graph: Graph) -> Need:
+    """Channels-first for images: the layer norm of convolutional networks follows their order."""
+    need = channels_of(input=0, output=0)(node, graph)
+    return need if len(graph.shape(node.inputs[0]) or ()) == 4 else keeps_order(node, graph)
+
+
+@rule("LayerNorm", layout=_last_axis, form="nn.LayerNorm, LayerNorm2d", note="from small ops; no op of TensorFlow")
+def layer_norm(op: Op) -> Expression:
+    """Normalisation of each position over its channels, from the small ops that Keras and tf.nn write it in."""
+    gamma, beta = op.weight(1), op.weight(2)
+    epsilon = op.attr("epsilon")
+    if op.rank() == 4 and op.is_channels_first(op.node.inputs[0]):
+        shape = (gamma.shape[0], 1, 1)
+        weights = {"gamma": op.weight(1, reshape=shape), "beta": op.weight(2, reshape=shape)}
+        cell = Cell("LayerNorm2d", ("channels", gamma.shape[0]), epsilon=epsilon, helper=True, **weights)
+        return cell(op.tensor(0))
+    cell = Cell("nn.LayerNorm", ("normalized_shape", gamma.shape), epsilon=epsilon, gamma=gamma, beta=beta)
+    return cell(op.tensor(0), defaults={"epsilon": 1e-7})
+
+
 @rule("BatchNormWithGlobalNormalization", form="(x - mean) * rsqrt(variance + eps) * gamma + beta")
 def batch_norm_with_global_normalization(op: Op) -> Expression:
     """TensorFlow's first batch normalisation."""
@@ -437,7 +467,26 @@ def softmax(op: Op) -> Expression:
     return op.form(f"ops.{name}({{0}}, axis=-1)", op.tensor(0))
 
 
-elementwise("Relu6", form="ops.relu6({0})", through={"float64": "float32"}, note=f"{_NAN}; {_F64}")
+@rule("Relu6", layout=any_order, form="nn.ReLU6", note=f"{_NAN}; {_F64}")
+def relu6(op: Op) -> Expression:
+    """tf.nn.relu6; float64 goes through float32, which alone has a kernel."""
+    if op.dtype() == "float64":
+        return op.form("ops.relu6({0}.astype(ms.float32)).astype(ms.float64)", op.tensor(0))
+    return Cell("nn.ReLU6")(op.tensor(0))
+
+
+@rule("Silu", layout=any_order, form="nn.SiLU", note="from small ops; no op of TensorFlow")
+def silu(op: Op) -> Expression:
+    """tf.nn.silu, from the two ops it is written in."""
+    return Cell("nn.SiLU")(op.tensor(0))
+
+
+@rule("Gelu", layout=any_order, form="nn.GELU(approximate=False)", note="from small ops; no op of TensorFlow")
+def gelu(op: Op) -> Expression:
+    """tf.nn.gelu, not approximate, from the small ops it is written in."""
+    return Cell("nn.GELU", approximate=False)(op.tensor(0))
+
+
 elementwise("Elu", form="ops.elu({0})")
 elementwise(
     "Selu",

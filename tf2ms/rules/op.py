@@ -186,6 +186,8 @@ class Op:
 
     def dense_kernel(self, index: int) -> Weight:
         """The [in, out] matrix of a dense layer as (out, in), its rows following a flattened input's order."""
+        if (given := self.node.attr("kernel_shape")) is not None:  # a variable of another shape: rewrite/products.py
+            return self._weight(index, tuple(given), (1, 0), (given[1], given[0]))
         shape = self._weight_shape(index)
         if shape is None or len(shape) != 2:
             raise NoForm("the matrix is computed while the graph runs")
