@@ -283,9 +283,11 @@ _BLANK = cst.EmptyLine(indent=False)
 
 @cache
 def _helper_sources() -> dict[str, cst.BaseStatement]:
-    """The definitions of helpers.py by name."""
-    text = (Path(__file__).parent / "helpers.py").read_text(encoding="utf-8")
-    return {s.name.value: s for s in cst.parse_module(text).body if isinstance(s, cst.FunctionDef | cst.ClassDef)}
+    """The definitions of the helpers by name."""
+    folder = Path(__file__).parent / "helpers"
+    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))]
+    statements = [s for text in texts for s in cst.parse_module(text).body]
+    return {s.name.value: s for s in statements if isinstance(s, cst.FunctionDef | cst.ClassDef)}
 
 
 def _helpers(rewriter: Rewriter) -> list[cst.BaseStatement]:
@@ -324,7 +326,7 @@ class _Rename(cst.CSTTransformer):
         name = original_node.value
         if original_node in self.skip:
             return updated_node
-        if name in ("ms", "mint", "nn", "np", "ops", "mnp"):
+        if name in IMPORTS:
             return cst.Name(self.rewriter.use(name))
         return cst.Name(self.renamed[name]) if name in self.renamed else updated_node
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import libcst as cst
+import libcst.matchers as m
 
 from tf2ms.torch import plain, table
 from tf2ms.torch.analysis import Analysis
@@ -38,6 +40,7 @@ class Backward:
     grads: str = "grads"
     more: list[Backward] = field(default_factory=list)  # later losses of the same step, added to this one
     unscaled: bool = False
+    closure: bool = False  # the block is a closure, which the optimizer calls
 
 
 @dataclass
@@ -102,6 +105,7 @@ class Planner:
         self.style = style
         self.trained: dict[cst.CSTNode, list[cst.BaseStatement]] = {}
         self.trainers: set[str] = set()
+        self.closed: set[str] = set()  # closures that return the loss and its gradients
         self.plans: dict[cst.CSTNode, Plan] = {}
         self.steps: dict[cst.Call, list[str]] = {}
         self.done: set[cst.Call] = set()
@@ -113,6 +117,16 @@ class Planner:
         self.distributed = any(
             v.kind == "symbol" and v.name.endswith("DistributedDataParallel") for v in analysis.values.values()
         )
+
+    @cached_property
+    def closures(self) -> dict[str, str]:
+        """The optimizers whose `step` is given a function, by its name: those that call it themselves."""
+        found = {}
+        for node in m.findall(self.analysis.module, m.Call(m.Attribute(attr=m.Name("step")), [m.Arg(m.Name())])):
+            assert isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute)
+            if self.analysis.value(node.func.value).name == "torch.optim.LBFGS":
+                found[code(node.args[0].value)] = code(node.func.value)
+        return found
 
     def role(self, call: cst.Call) -> tuple[str, cst.BaseExpression | None]:
         """ "backward", "step", "zero", "clip" or "", and the object it is about."""
@@ -271,6 +285,12 @@ class Planner:
                     nested = index != backward.index and isinstance(body[index], cst.If)
                     backward.accumulates = backward.accumulates or nested
                 seen_zero.append(name)
+        function = self.functions[-1]
+        name = function.name.value if isinstance(function, cst.FunctionDef) else ""
+        if not backward.optimizers and name in self.closures and returned(body, backward.loss):
+            backward.optimizers.append(self.closures[name])
+            backward.closure = True
+            self.closed.add(name)
         if not backward.optimizers:
             raise ValueError("no optimizer step follows in the same block")
 
@@ -359,6 +379,8 @@ class Planner:
             raise plain.NotPlain("there are several losses or optimizers")
         if backward.accumulates or backward.scaler is not None or any(role == "clip" for (role, _), _ in calls):
             raise plain.NotPlain("gradients are accumulated, scaled or clipped")
+        if backward.closure:
+            raise plain.NotPlain("the optimizer calls it itself")
         inputs, extras = plan.inputs[0]
         if inputs or extras:
             raise plain.NotPlain(f"{', '.join(inputs or extras)} is used outside of the step")
@@ -470,7 +492,10 @@ class Planner:
                 if backward.last >= backward.first:
                     index = backward.last + 1
                     continue
-            result += converted(plan.body[index])
+            made = converted(plan.body[index])
+            if any(b.closure for b in plan.backwards):
+                made = [_with_gradients(s, plan.backwards[0].grads) for s in made]
+            result += made
             index += 1
         return result
 
@@ -568,6 +593,21 @@ def _before(statement: cst.CSTNode, names: Names, needed: set[str]) -> set[str]:
     """What must be known before a statement so that `needed` is known after it."""
     settled = names.writes if isinstance(statement, cst.SimpleStatementLine) else set()
     return (needed - settled) | names.early
+
+
+def returned(body: Sequence[cst.BaseStatement], loss: cst.BaseExpression) -> bool:
+    """Whether a function ends with returning the loss."""
+    last = body[-1].body[0] if isinstance(body[-1], cst.SimpleStatementLine) else None
+    return isinstance(last, cst.Return) and last.value is not None and code(last.value) == code(loss)
+
+
+def _with_gradients(statement: cst.BaseStatement, grads: str) -> cst.BaseStatement:
+    """`return loss` → `return loss, grads`."""
+    last = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
+    if not isinstance(last, cst.Return) or last.value is None:
+        return statement
+    pair = cst.Tuple([cst.Element(last.value), cst.Element(cst.Name(grads))], lpar=[], rpar=[])
+    return statement.with_changes(body=[last.with_changes(value=pair)])
 
 
 def _value(statement: cst.BaseStatement) -> cst.BaseExpression | None:
