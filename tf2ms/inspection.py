@@ -98,16 +98,17 @@ def inspect(
     outputs: Sequence[str] | None = None,
     loss: str | None = None,
     *,
+    signature: str | None = None,
     shapes: Mapping[str, Sequence[int | None]] | None = None,
 ) -> Inspection:
     """Reads a graph and says what plays which part in it. Arguments and errors as for `convert`.
 
     What has no MindSpore form is listed in the result instead of being raised.
     """
-    found = read_source(source)
+    found = read_source(source, signature)
     graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
     try:
-        roles = split(graph, inputs, outputs, loss)
+        roles = split(graph, *found.ends(inputs, outputs, loss), loss)
     except UnsupportedOpError as error:
         counts = Counter(node.op for node in graph)
         return Inspection(found.name, found.kind, len(graph), None, graph, _sorted(counts), error.items, found.notes)
