@@ -151,8 +151,9 @@ def _values(
 ) -> dict[str, np.ndarray] | None:
     """Every parameter's value in MindSpore's layout; None if the values are not known and not needed.
 
-    They are the checkpoint's, else those that the source brought along. Without either, a graph that holds arrays (large constants, initial values) gets its variables drawn as it
-    says, so that the arrays have a checkpoint to be in.
+    They are the checkpoint's, else those that the source brought along. Without either, a graph that holds arrays
+    (large constants, initial values) gets its variables drawn as it says, so that the arrays have a checkpoint to be
+    in.
 
     Raises: SourceError naming every variable that the checkpoint lacks or has in another shape.
     """

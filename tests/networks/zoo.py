@@ -1,4 +1,4 @@
-"""Networks that TensorFlow users have, small and with random weights: Keras applications, a transformer, a U-Net, loops.
+"""Networks that TensorFlow users have, small, with random weights: Keras applications, a transformer, a U-Net, loops.
 
 `build(name)` makes one, `frozen(model)` its frozen graph, `saved_model(model, folder)` its SavedModel. Nothing is
 downloaded. All numbers follow from fixed seeds; normalisations get statistics and scales that do something, so that an

@@ -45,14 +45,27 @@ def inline_calls(graph_def: GraphDef, op_defs: Iterable[Any] = ()) -> GraphDef:
         return graph_def
     result = GraphDef(versions=graph_def.versions)
     result.node.extend(functions.expand(graph_def.node, set(), functions.flat_reference, ()))
-    for name in functions.referred(result.node):
+    names = list(functions.referred(result.node))
+    for name in names:
         copy = result.library.function.add()
         copy.CopyFrom(library[name])
         del copy.node_def[:]
         copy.node_def.extend(functions.body(name, ()).nodes)
-    kept = {function.signature.name for function in result.library.function}
-    result.library.gradient.extend(g for g in graph_def.library.gradient if g.function_name in kept)
+    if any(functions.called(node) for name in names for node in library[name].node_def):
+        _rename(result, {name: f"{name}_inlined" for name in names})
+    result.library.gradient.extend(g for g in graph_def.library.gradient if g.function_name in names)
     return result
+
+
+def _rename(graph_def: GraphDef, names: Mapping[str, str]) -> None:
+    """Gives functions other names: TensorFlow refuses another function of the name of one that it knows."""
+    for function in graph_def.library.function:
+        function.signature.name = names[function.signature.name]
+    for nodes in (graph_def.node, *(function.node_def for function in graph_def.library.function)):
+        for node in nodes:
+            for value in node.attr.values():
+                for reference in (*([value.func] if value.HasField("func") else ()), *value.list.func):
+                    reference.name = names.get(reference.name, reference.name)
 
 
 def function_graph(graph_def: GraphDef, name: str, op_defs: Iterable[Any] = ()) -> tuple[GraphDef, list[str]]:
@@ -151,7 +164,7 @@ class _Functions:
                     waiting.extend(self.body(name, ()).nodes)
 
     def body(self, name: str, callers: tuple[str, ...]) -> _Body:
-        """The function's nodes with all its calls replaced; `callers` are the functions that it is being called from."""
+        """The function's nodes with all its calls replaced; `callers` are the functions that call it."""
         if name in callers:
             way = " → ".join((*callers[callers.index(name) :], name))
             raise SourceError(f"the function '{name}' calls itself ({way}): recursion has no MindSpore form")
@@ -293,4 +306,3 @@ def _names(call: NodeDef, function: str, body: _Body, taken: set[str]) -> dict[s
 def _numbered(scope: str) -> Iterator[str]:
     yield f"{scope}/" if scope else ""
     yield from (f"{scope or 'call'}_{number}/" for number in count(1))
-

@@ -155,4 +155,3 @@ def _ancestors(graph_def: GraphDef, roots: Iterable[str]) -> set[str]:
             seen.add(name)
             stack.extend(map(_node, inputs[name]))
     return seen
-

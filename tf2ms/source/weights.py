@@ -55,7 +55,8 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
 
     `path`: a TensorFlow checkpoint, name-based or object-based (its prefix, its `.index` or data file, or a folder with
     a `checkpoint` file or a single checkpoint); a `.npy` file of a dict {layer: {"weights": array, ...}}, whose arrays
-    are called `layer/weights`; or a `.npz`. Keys of object-based checkpoints lose `/.ATTRIBUTES/VARIABLE_VALUE`.
+    are called `layer/weights`; or a `.npz`. Keys of object-based checkpoints lose `/.ATTRIBUTES/VARIABLE_VALUE`, and
+    their variables are found under their own names as well, where those tell them apart.
     Text entries are left out. Raises SourceError, which says what is wrong and what to give.
     """
     path = Path(path)
@@ -207,8 +208,7 @@ def _from_checkpoint(prefix: Path) -> Weights:
     keys = sorted(key for key, dtype in dtypes.items() if dtype != tf.string)
     loaders = {key.removesuffix(OBJECT_SUFFIX): partial(load, key) for key in keys}
     if _OBJECTS in dtypes:
-        named = {name: key.removesuffix(OBJECT_SUFFIX) for name, key in _full_names(reader.get_tensor(_OBJECTS)).items()}
-        loaders = {**{name: loaders[key] for name, key in named.items() if key in loaders}, **loaders}
+        return Weights(loaders).renamed(_full_names(reader.get_tensor(_OBJECTS)))
     return Weights(loaders)
 
 
@@ -220,7 +220,7 @@ def _full_names(serialized: bytes) -> dict[str, str]:
     for node in TrackableObjectGraph.FromString(serialized).nodes:
         for attribute in node.attributes:
             if attribute.name == "VARIABLE_VALUE" and attribute.full_name:
-                keys.setdefault(attribute.full_name, set()).add(attribute.checkpoint_key)
+                keys.setdefault(attribute.full_name, set()).add(attribute.checkpoint_key.removesuffix(OBJECT_SUFFIX))
     return {name: found.pop() for name, found in keys.items() if len(found) == 1}
 
 
