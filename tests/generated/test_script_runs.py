@@ -73,7 +73,8 @@ def wait(process: subprocess.Popen[str]) -> None:
 def start(command: list[str], folder: Path) -> subprocess.Popen[str]:
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])  # msrun calls `python`
     environment = {**os.environ, "PATH": path}
-    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes)
 
 
 def kill_at(process: subprocess.Popen[str], folder: Path, epoch: int) -> None:
