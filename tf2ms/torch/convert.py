@@ -245,7 +245,8 @@ def _imports(module: cst.Module, rewriter: Rewriter) -> cst.Module:
         lines += [f"import {r}" for r in sorted(rewriter.left_roots) if own.get(r, UNKNOWN).name != r]
     before = [s for s in module.body if _is_torch_import(s)]
     place = module.body.index(before[0]) if before else _after_header(module)
-    transformer = _TorchImports(rewriter.left | (_names_used(module) - set(rewriter.alias.values())))
+    ours = {*rewriter.alias.values(), *rewriter.helpers.values()}
+    transformer = _TorchImports(rewriter.left | (_names_used(module) - ours))
     body: list[cst.BaseStatement] = []
     comments: list[cst.EmptyLine] = []
     for index, statement in enumerate(module.body):
