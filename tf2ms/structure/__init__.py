@@ -16,6 +16,7 @@ from tf2ms.structure.families import next_family
 from tf2ms.structure.functions import make_functions
 from tf2ms.structure.groups import Body, Group, parts, runs, scopes, units
 from tf2ms.structure.names import MODULE_CLASSES, Names, class_name, common_tokens_dropped, identifier
+from tf2ms.structure.training import schedule_block
 from tf2ms.structure.types import Block, BlockLayer, ChainLayer, Function, Structure
 
 __all__ = ["Structure", "structure"]
@@ -57,7 +58,11 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
         loss = _loss(body, f"{title}Loss", inputs, network, lowered)
         check_equal(lowered.loss, body)
     check_equal(flat, program)
-    return Structure(lowered, _used(blocks, program), (*functions, *loss_functions), network, loss, inputs)
+    schedules = tuple(
+        None if rate is None else schedule_block(rate, class_names.take("LearningRate")) for rate in lowered.schedules
+    )
+    used = _used(blocks, program)
+    return Structure(lowered, used, (*functions, *loss_functions), network, loss, schedules, inputs)
 
 
 def _grouped(program: Program, finder: Finder, blocks: list[Block], class_names: Names) -> Program:
@@ -103,7 +108,7 @@ def _attributes(steps: Iterable[Step]) -> list[str]:
     """The attribute of each step that has a layer or weight, named as in TensorFlow; for the others a local name."""
     steps = tuple(steps)
     wanted = [identifier("_".join(step.label)) if step.label else default_name(step) for step in steps]
-    return distinct(steps, wanted, ())
+    return distinct(steps, wanted)
 
 
 def _tensor_names(program: Program, attributes: Iterable[str]) -> dict[Tensor, str]:

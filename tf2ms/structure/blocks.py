@@ -106,7 +106,7 @@ def ordered(program: Program) -> Program:
 def _attributes(family: Family, instances: Sequence[Sequence[Step | None]], base: Sequence[Step]) -> list[str]:
     """A name for each step of the class: what its instances call it, without what names the instance itself."""
     if unit_name(base) is not None:
-        return distinct(base, [default_name(step) for step in base], ())
+        return distinct(base, [default_name(step) for step in base])
     shortcuts = shortcut_places(base, family.base)
     wanted = []
     for place, step in enumerate(base):
@@ -123,7 +123,7 @@ def _attributes(family: Family, instances: Sequence[Sequence[Step | None]], base
     return distinct(base, wanted, family.handed_on)
 
 
-def distinct(steps: Sequence[Step], wanted: Sequence[str], optional: Container[int]) -> list[str]:
+def distinct(steps: Sequence[Step], wanted: Sequence[str], optional: Container[int] = ()) -> list[str]:
     """An attribute for each step that has one; for the others what a variable is called.
 
     Layers with weights choose first: their names last, in checkpoints and reviews. An activation whose name is taken,
