@@ -7,7 +7,7 @@ from dataclasses import replace
 from tf2ms.graph import Node
 from tf2ms.rewrite import View, rewrites
 
-_WITH_BIAS = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
+_WITH_BIAS = ("Conv2D", "DepthwiseConv2dNative", "MatMul", "Dense")
 
 
 @rewrites("ConcatV2")
@@ -54,12 +54,14 @@ def bias(view: View, add: Node) -> Node | None:
         layer = view.only(data, *_WITH_BIAS)
     if layer is None or len(layer.inputs) != 2 or not all(map(view.is_weight, (layer.inputs[1], vector))):
         return None
-    if view[vector].weight_shape() != (_outputs(layer, view[layer.inputs[1]]),):
+    size, ranks = _outputs(layer, view[layer.inputs[1]]), [len(view.shape(tensor) or ()) for tensor in (data, vector)]
+    named = view.vector(vector, size) if size is not None and ranks[1] <= ranks[0] else None
+    if named is None:
         return None
     if add.attr("data_format", "NHWC") != layer.attr("data_format", "NHWC"):
         return None
     origins = add.origins + layer.origins
-    return replace(add, op=layer.op, inputs=(*layer.inputs, vector), attrs=layer.attrs, origins=origins)
+    return replace(add, op=layer.op, inputs=(*layer.inputs, named), attrs=layer.attrs, origins=origins)
 
 
 def _outputs(layer: Node, kernel: Node) -> int | None:

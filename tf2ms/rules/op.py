@@ -175,8 +175,8 @@ class Op:
         value = self.constant(index)
         if value is not None:
             return Weight(name, source_shape, grouped, perm, shape, value.dtype.name, False, None, value)
-        held = self._variables[name]
-        return Weight(held.name, source_shape, grouped, perm, shape, held.dtype, held.trainable, held.initializer)
+        held = self._variables[self.graph[name].attr("view_of", name)]
+        return Weight(held.name, held.shape, grouped, perm, shape, held.dtype, held.trainable, held.initializer)
 
     def literal(self, value: np.ndarray) -> Weight:
         """A tensor of known values under the node's own name."""
