@@ -38,6 +38,7 @@ class View:
                 self._readers[name] += 1
         for name in ends:
             self._readers[name] += 1
+        self._ends = ends
         self._graph = Graph(nodes)
 
     def __getitem__(self, tensor: Tensor) -> Node:
@@ -47,6 +48,13 @@ class View:
         """The node behind `tensor` if it is of one of these types and nothing else reads it."""
         node = self.nodes[tensor.node]
         return node if node.op in ops and self._readers[node.name] == 1 else None
+
+    def sole(self, tensor: Tensor, reader: Node, *ops: str) -> Node | None:
+        """Like `only` for what `reader` reads; others may read its shape."""
+        node = self.nodes[tensor.node]
+        others = [self.nodes[name] for name in self._graph.consumers.get(node.name, ()) if name != reader.name]
+        alone = node.name not in self._ends and all(other.op == "Shape" for other in others)
+        return node if node.op in ops and alone else None
 
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether the tensor is a variable or a constant."""

@@ -151,7 +151,7 @@ def _layer_norm(view: View, end: Node, found: _Normalised) -> Node | None:
 
 
 def _affine(view: View, end: Node, found: _Normalised, shape: tuple[int, ...]) -> tuple[Tensor, Tensor] | None:
-    """gamma and beta as weights of that shape, ones and zeros where the graph has none; None where they are computed."""
+    """gamma and beta as weights of that shape, ones and zeros where missing; None where they are computed."""
     dtype = end.attr("T", "float32")
     result = []
     for name, tensor, start in (("gamma", found.gamma, np.ones), ("beta", found.beta, np.zeros)):

@@ -75,7 +75,7 @@ def same_shape(a: Shape, b: Shape) -> bool:
 @rewrites("Reshape", "ExpandDims")
 def kept_dimensions(view: View, node: Node) -> Node | None:
     """A reduction, then the axes that it took put back as ones  =>  the reduction with keep_dims."""
-    reduction = view.only(node.inputs[0], "Mean", "Sum", "Max", "Min", "Prod")
+    reduction = view.sole(node.inputs[0], node, "Mean", "Sum", "Max", "Min", "Prod")
     shape = view.shape(reduction.inputs[0]) if reduction is not None else None
     if reduction is None or shape is None or reduction.attr("keep_dims"):
         return None
@@ -86,4 +86,6 @@ def kept_dimensions(view: View, node: Node) -> Node | None:
     if not same_shape(node.shape(), tuple(1 if axis in gone else size for axis, size in enumerate(shape))):
         return None
     attrs = {**reduction.attrs, "keep_dims": True}
-    return replace(node, op=reduction.op, inputs=reduction.inputs, attrs=attrs, origins=node.origins + reduction.origins)
+    return replace(
+        node, op=reduction.op, inputs=reduction.inputs, attrs=attrs, origins=node.origins + reduction.origins
+    )

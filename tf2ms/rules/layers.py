@@ -24,12 +24,14 @@ def _along(node: Node, graph: Graph) -> Need:
     return Need(tied=(("in", 0), ("out", 0))) if 3 <= rank <= 5 else keeps_order(node, graph)
 
 
-@rule("Dense", layout=_along, form="nn.Dense, nn.Conv2d(kernel_size=1)", note="a product with weights over the last axis")
+@rule(
+    "Dense", layout=_along, form="nn.Dense, nn.Conv2d(kernel_size=1)", note="a product with weights over the last axis"
+)
 def dense(op: Op) -> Expression:
     """Keras's Dense on more than rows; channels first it is a convolution of size 1. (in, out) -> (out, in)."""
     if op.dtype() not in ("float32", "float16"):
         raise NoForm(f"a dense layer in {op.dtype()}")
-    matrix, bias = op.weight(1), op.weight(2) if len(op) == 3 else None
+    bias = op.weight(2) if len(op) == 3 else None
     if not op.is_channels_first(op.node.inputs[0]):
         kernel = op.weight(1) if op.attr("transpose_b") else op.weight(1, perm=(1, 0))
         cell = Cell(
@@ -42,13 +44,11 @@ def dense(op: Op) -> Expression:
             **initial_values(kernel, bias),
         )
         return cell(op.input(0), defaults={"has_bias": True})
-    inner, units = matrix.shape[::-1] if op.attr("transpose_b") else matrix.shape
-    spatial = op.rank() - 2
-    kernel = op.weight(1, None if op.attr("transpose_b") else (1, 0), (units, inner, *(1,) * spatial))
+    kernel = op.pointwise_kernel(1, op.rank() - 2)
     cell = Cell(
-        f"nn.Conv{spatial}d",
-        ("in_channels", inner),
-        ("out_channels", units),
+        f"nn.Conv{op.rank() - 2}d",
+        ("in_channels", kernel.shape[1]),
+        ("out_channels", kernel.shape[0]),
         ("kernel_size", 1),
         has_bias=bias is not None,
         weight=kernel,
@@ -68,14 +68,19 @@ def layer_norm(op: Op) -> Expression:
     """Layer normalisation over the last axes; over channels at the front it is written out."""
     gamma, beta = with_default(op.weight(1), "ones"), with_default(op.weight(2), "zeros")
     first = op.is_channels_first(op.node.inputs[0])
+    if first:
+        cell = Cell(
+            "ChannelNorm", ("channels", gamma.shape[0]), epsilon=op.attr("epsilon"), gamma=gamma, beta=beta, helper=True
+        )
+        return cell(op.tensor(0), defaults={"epsilon": 1e-7})
+    axis = op.rank() - len(gamma.shape) if len(gamma.shape) > 1 else -1
     cell = Cell(
-        "ChannelNorm" if first else "nn.LayerNorm",
-        ("channels", gamma.shape[0]) if first else ("normalized_shape", gamma.shape),
-        **({} if first or len(gamma.shape) == 1 else {"begin_norm_axis": -len(gamma.shape)}),
-        **({} if first or len(gamma.shape) == 1 else {"begin_params_axis": -len(gamma.shape)}),
+        "nn.LayerNorm",
+        ("normalized_shape", gamma.shape),
+        begin_norm_axis=axis,
+        begin_params_axis=axis,
         epsilon=op.attr("epsilon"),
         gamma=gamma,
         beta=beta,
-        helper=first,
     )
-    return cell(op.tensor(0), defaults={"epsilon": 1e-7})
+    return cell(op.tensor(0), defaults={"begin_norm_axis": -1, "begin_params_axis": -1, "epsilon": 1e-7})

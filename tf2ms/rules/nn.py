@@ -109,6 +109,7 @@ def conv2d_transpose(op: Op) -> Expression:
     """tf.nn.conv2d_transpose; the primitive where the layer gives another size. (h, w, out, in) -> (in, out, h, w)."""
     _check_float(op)
     kernel = op.weight(1, perm=(3, 2, 0, 1))
+    bias = op.weight(3) if len(op) == 4 else None
     size, stride, dilation = kernel.shape[2:], op.spatial("strides"), op.spatial("dilations")
     given, wanted = op.shape(2), op.sizes(0)
     if len(wanted.parts) != 4:
@@ -126,10 +127,12 @@ def conv2d_transpose(op: Op) -> Expression:
             stride=scalar_if_square(stride),
             pad_mode=mode,
             dilation=scalar_if_square(dilation),
+            has_bias=bias is not None,
             weight=kernel,
-            **initial_values(kernel, None),
+            bias=bias,
+            **initial_values(kernel, bias),
         )
-        return cell(op.input(2), defaults={"stride": 1, "dilation": 1})
+        return cell(op.input(2), defaults={"stride": 1, "dilation": 1, "has_bias": False})
     if None in inner:
         raise NoForm("the size of the output is computed while the graph runs; give the input's shape with --shape")
     pad = f", pad={pads}" if pads else ""
@@ -137,6 +140,8 @@ def conv2d_transpose(op: Op) -> Expression:
         f"ops.Conv2DTranspose({kernel.shape[0]}, {size}, pad_mode={mode!r}{pad}, stride={stride}, dilation={dilation})"
         f"({{0}}, {{1}}, ({{0}}.shape[0], {kernel.shape[1]}, {inner[0]}, {inner[1]}))"
     )
+    if bias is not None:
+        return op.form(f"{form} + {{2}}", op.tensor(2), kernel, op.weight(3, reshape=(kernel.shape[1], 1, 1)))
     return op.form(form, op.tensor(2), kernel)
 
 
