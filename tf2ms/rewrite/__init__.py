@@ -38,6 +38,7 @@ class View:
                 self._readers[name] += 1
         for name in ends:
             self._readers[name] += 1
+        self._ends = ends
         self._graph = Graph(nodes)
 
     def __getitem__(self, tensor: Tensor) -> Node:
@@ -48,6 +49,13 @@ class View:
         node = self.nodes[tensor.node]
         return node if node.op in ops and self._readers[node.name] == 1 else None
 
+    def sole(self, tensor: Tensor, reader: Node, *ops: str) -> Node | None:
+        """Like `only` for what `reader` reads; others may read its shape."""
+        node = self.nodes[tensor.node]
+        others = [self.nodes[name] for name in self._graph.consumers.get(node.name, ()) if name != reader.name]
+        alone = node.name not in self._ends and all(other.op == "Shape" for other in others)
+        return node if node.op in ops and alone else None
+
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether the tensor is a variable or a constant."""
         return self.nodes[tensor.node].is_weight()
@@ -57,28 +65,32 @@ class View:
         return self._graph.constant(tensor)
 
     def number(self, tensor: Tensor) -> float | None:
-        """The value of a tensor that is one known number."""
+        """The value of a constant that is one real number."""
         value = self.constant(tensor)
-        return float(value.reshape(())) if value is not None and value.size == 1 else None
+        return float(value.item()) if value is not None and value.size == 1 and value.dtype.kind in "fiu" else None
 
     def shape(self, tensor: Tensor) -> Shape:
-        """Static shape of the tensor; a variable's or constant's from its own attributes."""
+        """The tensor's static shape."""
+        return self.nodes[tensor.node].shape(tensor.index) or self.nodes[tensor.node].weight_shape()
+
+    def vector(self, tensor: Tensor, size: int) -> Tensor | None:
+        """The weight behind `tensor` as a vector, if it is one: ones before its last axis do not count."""
+        from tf2ms.rewrite.weights import as_shape
+
         node = self.nodes[tensor.node]
-        return node.weight_shape() if node.is_weight() else node.shape(tensor.index)
-
-    def vector(self, tensor: Tensor) -> Tensor | None:
-        """The variable or constant of rank 1 that the tensor is, seen through reshapes onto the last axis."""
-        shape = self.shape(tensor)
-        while self.nodes[tensor.node].op in ("Reshape", "Squeeze", "ExpandDims"):
-            tensor = self.nodes[tensor.node].inputs[0]
-        own = self.nodes[tensor.node].weight_shape()
-        if own is None or len(own) != 1 or shape is None or shape != (1,) * (len(shape) - 1) + own:
+        shape = node.weight_shape()
+        if shape is None or not shape or shape[-1] != size or set(shape[:-1]) - {1}:
             return None
-        return tensor
+        if len(shape) == 1:
+            return tensor
+        made = as_shape(replace(node, name=f"{node.name}/vector"), node, (size,))
+        self.nodes[made.name] = made
+        return Tensor(made.name)
 
-    def literal(self, name: str, value: np.ndarray) -> Tensor:
-        """A new constant."""
-        self.nodes[name] = Node(name, "Const", (), (), {"value": value, "dtype": value.dtype.name}, (value.shape,))
+    def add_constant(self, name: str, value: np.ndarray) -> Tensor:
+        """A new constant in the graph."""
+        attrs = {"dtype": value.dtype.name, "value": value}
+        self.nodes[name] = Node(name, "Const", attrs=attrs, shapes=(value.shape,), origins=(name,))
         return Tensor(name)
 
 
@@ -87,12 +99,14 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
 
     Each rewrite visits every node once, inputs first, so the time is linear in nodes times rewrites.
     """
-    from tf2ms.rewrite import normalisation, patterns, products  # noqa: F401  # registers the patterns, in this order
+    from tf2ms.rewrite import weights, convolutions, patterns, normalisation, activations, attention  # noqa: F401, I001  # in order
 
     roots = [tensor.node for tensor in ends]
     order = graph.order(roots)
     nodes = {name: graph[name] for name in order}
     for ops, function in _REWRITES:
+        if not any(node.op in ops for node in nodes.values()):
+            continue
         view = View(nodes, frozenset(roots))
         for name in order:
             if name in nodes and nodes[name].op in ops:

@@ -1,7 +1,8 @@
-"""Normalisations spelled out in small ops: `x * inv + (beta - mean * inv)`, as Keras and tf.nn write them."""
+"""Batch and layer normalisation spelled out in small ops."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,8 +12,8 @@ from tf2ms.rewrite import View, rewrites
 
 
 @dataclass(frozen=True)
-class _Normalisation:
-    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, and the nodes that say so."""
+class _Normalised:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, as it was found."""
 
     x: Tensor
     mean: Tensor
@@ -24,135 +25,145 @@ class _Normalisation:
 
 
 @rewrites("Add", "AddV2", "Sub")
-def batch_norm(view: View, last: Node) -> Node | None:
-    """Known mean and variance of each channel  =>  FusedBatchNormV3 in inference."""
-    found = _read(view, last)
-    if found is None:
-        return None
-    mean, variance = view.vector(found.mean), view.vector(found.variance)
-    if mean is None or variance is None:
-        return None
-    channels = view[mean].weight_shape()
-    vectors = [view.vector(given) if given else None for given in (found.gamma, found.beta)]
-    if any(given and not own for given, own in zip((found.gamma, found.beta), vectors, strict=True)):
-        return None
-    shape = view.shape(found.x) or ()
-    if len(shape) != 4 or shape[-1:] != channels or any(v and view[v].weight_shape() != channels for v in vectors):
-        return None
-    gamma, beta = (
-        own or view.literal(f"{last.name}/{name}", np.full(channels, value, np.float32))
-        for own, name, value in zip(vectors, ("gamma", "beta"), (1, 0), strict=True)
-    )
-    attrs = {"epsilon": found.epsilon, "is_training": False, "data_format": "NHWC", "T": "float32"}
-    inputs = (found.x, gamma, beta, mean, variance)
-    return replace(last, op="FusedBatchNormV3", inputs=inputs, attrs=attrs, origins=_origins(found, last))
-
-
-@rewrites("Add", "AddV2", "Sub")
-def layer_norm(view: View, last: Node) -> Node | None:
-    """Mean and variance of each position's own channels  =>  LayerNorm over the last axis."""
-    found = _read(view, last)
-    if found is None or found.gamma is None or found.beta is None:
-        return None
-    gamma, beta = view.vector(found.gamma), view.vector(found.beta)
-    mean, variance = view[found.mean], view[found.variance]
-    shape = view.shape(found.x) or ()
-    if gamma is None or beta is None or not all(_is_mean(view, node, len(shape)) for node in (mean, variance)):
-        return None
-    if view[gamma].weight_shape() != shape[-1:] or view[beta].weight_shape() != shape[-1:]:
-        return None
-    squares = view[variance.inputs[0]]
-    centre = view[squares.inputs[1]] if squares.op == "SquaredDifference" else squares
-    if centre.op == "StopGradient":
-        centre = view[centre.inputs[0]]
-    if squares.op != "SquaredDifference" or squares.inputs[0] != found.x or centre.name != mean.name:
-        return None
-    if mean.inputs[0] != found.x:
-        return None
-    attrs = {"epsilon": found.epsilon, "T": "float32"}
-    origins = (*_origins(found, last), *mean.origins, *variance.origins, *squares.origins)
-    return replace(last, op="LayerNorm", inputs=(found.x, gamma, beta), attrs=attrs, origins=origins)
-
-
-def _read(view: View, last: Node) -> _Normalisation | None:
-    """The parts of `x * inv + shift`, with `shift` one of beta - mean * inv, -mean * inv + beta and -mean * inv."""
-    if str(last.attr("T") or "float32") != "float32":
-        return None
-    pairs = [last.inputs, last.inputs[::-1]] if last.op != "Sub" else []
-    for scaled, shift in pairs:
-        product = view.only(scaled, "Mul")
-        if product is None:
-            continue
-        for x, inverse in (product.inputs, product.inputs[::-1]):
-            scale = _inverse(view, inverse)
-            moved = _shift(view, shift, inverse)
-            if scale is None or moved is None:
-                continue
-            variance, epsilon, gamma, inner = scale
-            mean, beta, outer = moved
-            return _Normalisation(x, mean, variance, epsilon, gamma, beta, (product, *outer, *inner))
+def normalisation(view: View, end: Node) -> Node | None:
+    """x * a + (beta - mean * a) with a = rsqrt(variance + epsilon) * gamma  =>  batch or layer normalisation."""
+    for found in _parsed(view, end):
+        node = _batch_norm(view, end, found) or _layer_norm(view, end, found)
+        if node is not None:
+            return node
     return None
 
 
-def _inverse(view: View, tensor: Tensor) -> tuple[Tensor, float, Tensor | None, tuple[Node, ...]] | None:
-    """(variance, epsilon, gamma, nodes) of `rsqrt(variance + epsilon) * gamma`, gamma being optional."""
-    node = view[tensor]
-    choices: list[tuple[Tensor, Tensor | None]] = [(tensor, None)]
+def _parsed(view: View, end: Node) -> Iterator[_Normalised]:
+    left, right = end.inputs[:2]
+    for product, rest in ((left, right), (right, left)) if end.op != "Sub" else ((left, right),):
+        scaled = view.only(product, "Mul")
+        if scaled is None:
+            continue
+        for x, scale in (scaled.inputs[:2], scaled.inputs[1::-1]):
+            offset = _offset(view, rest, scale, negated=end.op == "Sub")
+            inverse = _inverse(view, scale) if offset else None
+            if offset is not None and inverse is not None:
+                mean, beta, nodes = offset
+                variance, epsilon, gamma, more = inverse
+                yield _Normalised(x, mean, variance, epsilon, gamma, beta, (end, scaled, *nodes, *more))
+
+
+def _offset(
+    view: View, tensor: Tensor, scale: Tensor, negated: bool
+) -> tuple[Tensor, Tensor | None, tuple[Node, ...]] | None:
+    """(mean, beta, nodes) of beta - mean * scale, or of mean * scale if it is `negated`."""
+
+    def product(side: Tensor) -> tuple[Tensor, Node] | None:
+        node = view.only(side, "Mul")
+        if node is not None and scale in node.inputs[:2]:
+            return node.inputs[1 if node.inputs[0] == scale else 0], node
+        return None
+
+    def negative(side: Tensor) -> tuple[Tensor, tuple[Node, ...]] | None:
+        """mean of -(mean * scale) or (-mean) * scale."""
+        node = view.only(side, "Neg")
+        if node is not None:
+            found = product(node.inputs[0])
+            return (found[0], (node, found[1])) if found else None
+        found = product(side)
+        inner = view.only(found[0], "Neg") if found else None
+        return (inner.inputs[0], (inner, found[1])) if found and inner is not None else None
+
+    if negated:
+        found = product(tensor)
+        return (found[0], None, (found[1],)) if found else None
+    alone = negative(tensor)
+    if alone is not None:
+        return alone[0], None, alone[1]
+    node = view.only(tensor, "Sub", "Add", "AddV2")
+    if node is None:
+        return None
+    if node.op == "Sub":
+        found = product(node.inputs[1])
+        return (found[0], node.inputs[0], (node, found[1])) if found else None
+    for side, beta in (node.inputs[:2], node.inputs[1::-1]):
+        part = negative(side)
+        if part is not None:
+            return part[0], beta, (node, *part[1])
+    return None
+
+
+def _inverse(view: View, scale: Tensor) -> tuple[Tensor, float, Tensor | None, tuple[Node, ...]] | None:
+    """(variance, epsilon, gamma, nodes) of rsqrt(variance + epsilon) * gamma, with or without gamma."""
+    node = view[scale]
+    choices: list[tuple[Tensor, Tensor | None]] = [(scale, None)]
     if node.op == "Mul":
         choices = [(node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])]
     for root, gamma in choices:
         rsqrt = view[root]
-        add = view[rsqrt.inputs[0]] if rsqrt.op == "Rsqrt" else None
-        if add is None or add.op not in ("Add", "AddV2"):
+        total = view[rsqrt.inputs[0]] if rsqrt.op == "Rsqrt" else None
+        if total is None or total.op not in ("Add", "AddV2"):
             continue
-        for variance, small in (add.inputs, add.inputs[::-1]):
-            epsilon = view.number(small)
+        for variance, added in (total.inputs[:2], total.inputs[1::-1]):
+            epsilon = view.number(added)
             if epsilon is not None:
-                nodes = (node, rsqrt, add) if gamma else (rsqrt, add)
-                return variance, epsilon, gamma, nodes
+                return variance, epsilon, gamma, (*((node,) if node is not rsqrt else ()), rsqrt, total)
     return None
 
 
-def _shift(view: View, tensor: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor | None, tuple[Node, ...]] | None:
-    """(mean, beta, nodes) of what is added: minus the mean, times `inverse`, and beta."""
-    node = view[tensor]
-    if node.op == "Sub":
-        mean = _times(view, node.inputs[1], inverse)
-        return (mean, node.inputs[0], (node, view[node.inputs[1]])) if mean else None
-    if node.op in ("Add", "AddV2"):
-        for product, beta in (node.inputs, node.inputs[::-1]):
-            mean = _negated_times(view, product, inverse)
-            if mean:
-                return mean, beta, (node, view[product])
+def _batch_norm(view: View, end: Node, found: _Normalised) -> Node | None:
+    """Statistics that are weights: batch normalisation in inference."""
+    shape = view.shape(found.x)
+    channels = shape[-1] if shape and len(shape) in (2, 4) else None
+    if channels is None:
         return None
-    mean = _negated_times(view, tensor, inverse)
-    return (mean, None, (node,)) if mean else None
-
-
-def _times(view: View, tensor: Tensor, inverse: Tensor) -> Tensor | None:
-    """The other factor of a product with `inverse`."""
-    node = view[tensor]
-    if node.op != "Mul" or inverse not in node.inputs:
+    statistics = [view.vector(tensor, channels) for tensor in (found.mean, found.variance)]
+    if None in statistics:
         return None
-    return node.inputs[1] if node.inputs[0] == inverse else node.inputs[0]
+    affine = _affine(view, end, found, (channels,))
+    if affine is None:
+        return None
+    inputs = (found.x, *affine, *(tensor for tensor in statistics if tensor is not None))
+    attrs = {"T": end.attr("T", "float32"), "epsilon": found.epsilon, "is_training": False}
+    return replace(end, op="FusedBatchNormV3", inputs=inputs, attrs=attrs, origins=_origins(found))
 
 
-def _negated_times(view: View, tensor: Tensor, inverse: Tensor) -> Tensor | None:
-    """x of `-x * inverse`, whichever of the two is negated."""
-    node = view[tensor]
-    if node.op == "Neg":
-        return _times(view, node.inputs[0], inverse)
-    factor = _times(view, tensor, inverse)
-    return view[factor].inputs[0] if factor and view[factor].op == "Neg" else None
+def _layer_norm(view: View, end: Node, found: _Normalised) -> Node | None:
+    """Statistics of x itself over its last axes: layer normalisation."""
+    mean, variance, shape = view[found.mean], view[found.variance], view.shape(found.x)
+    if mean.op != "Mean" or variance.op != "Mean" or shape is None or mean.inputs[0] != found.x:
+        return None
+    squares = view[variance.inputs[0]]
+    if squares.op != "SquaredDifference" or squares.inputs[0] != found.x:
+        return None
+    stopped = view[squares.inputs[1]]
+    if (stopped.inputs[0] if stopped.op == "StopGradient" else squares.inputs[1]) != found.mean:
+        return None
+    reduced = [view.constant(node.inputs[1]) for node in (mean, variance)]
+    if any(axes is None for axes in reduced) or not (mean.attr("keep_dims") and variance.attr("keep_dims")):
+        return None
+    first, second = (sorted(int(axis) % len(shape) for axis in axes.reshape(-1)) for axes in reduced)
+    sizes = shape[len(shape) - len(first) :]
+    if first != second or first != list(range(len(shape) - len(first), len(shape))) or None in sizes:
+        return None
+    affine = _affine(view, end, found, tuple(size or 0 for size in sizes))
+    if affine is None:
+        return None
+    attrs = {"T": end.attr("T", "float32"), "epsilon": found.epsilon}
+    origins = _origins(found) + mean.origins + variance.origins + squares.origins
+    return replace(end, op="LayerNorm", inputs=(found.x, *affine), attrs=attrs, origins=origins)
 
 
-def _is_mean(view: View, node: Node, rank: int) -> bool:
-    """Whether the node is a mean over the last axis that keeps it."""
-    if node.op != "Mean" or not node.attr("keep_dims"):
-        return False
-    axes = view.constant(node.inputs[1])
-    return axes is not None and axes.size == 1 and int(axes.reshape(-1)[0]) in (-1, rank - 1)
+def _affine(view: View, end: Node, found: _Normalised, shape: tuple[int, ...]) -> tuple[Tensor, Tensor] | None:
+    """gamma and beta as weights of that shape, ones and zeros where missing; None where they are computed."""
+    dtype = end.attr("T", "float32")
+    result = []
+    for name, tensor, start in (("gamma", found.gamma, np.ones), ("beta", found.beta, np.zeros)):
+        if tensor is None:
+            result.append(view.add_constant(f"{end.name}/{name}", start(shape, dtype)))
+            continue
+        weight = view.vector(tensor, shape[0]) if len(shape) == 1 else tensor
+        if weight is None or view[weight].weight_shape() != shape:
+            return None
+        result.append(weight)
+    return result[0], result[1]
 
 
-def _origins(found: _Normalisation, last: Node) -> tuple[str, ...]:
-    return (*last.origins, *(name for node in found.nodes for name in node.origins))
+def _origins(found: _Normalised) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for node in found.nodes for name in node.origins))

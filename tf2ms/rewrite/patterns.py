@@ -7,8 +7,11 @@ from dataclasses import replace
 from tf2ms.graph import Node
 from tf2ms.rewrite import View, rewrites
 
-_WITH_BIAS = {"Conv2D": 2, "DepthwiseConv2dNative": 2, "MatMul": 2, "Conv2DBackpropInput": 3}
-"""Layers that take a bias as one more input, with the number of inputs that they have without."""
+_WITH_BIAS = {
+    **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative", "Conv3D", "MatMul", "Dense"), 2),
+    "Conv2DBackpropInput": 3,
+}
+"""Layers that take a bias, and how many inputs they have without one."""
 
 
 @rewrites("ConcatV2")
@@ -53,19 +56,20 @@ def bias(view: View, add: Node) -> Node | None:
     if layer is None and not add.op.startswith("Bias"):
         data, vector = vector, data
         layer = view.only(data, *_WITH_BIAS)
-    vector = view.vector(vector) or vector
     if (
         layer is None
         or len(layer.inputs) != _WITH_BIAS[layer.op]
         or not all(map(view.is_weight, (layer.inputs[1], vector)))
     ):
         return None
-    if view[vector].weight_shape() != (_outputs(layer, view[layer.inputs[1]]),):
+    size, ranks = _outputs(layer, view[layer.inputs[1]]), [len(view.shape(tensor) or ()) for tensor in (data, vector)]
+    named = view.vector(vector, size) if size is not None and ranks[1] <= ranks[0] else None
+    if named is None:
         return None
     if add.attr("data_format", "NHWC") != layer.attr("data_format", "NHWC"):
         return None
     origins = add.origins + layer.origins
-    return replace(add, op=layer.op, inputs=(*layer.inputs, vector), attrs=layer.attrs, origins=origins)
+    return replace(add, op=layer.op, inputs=(*layer.inputs, named), attrs=layer.attrs, origins=origins)
 
 
 def _outputs(layer: Node, kernel: Node) -> int | None:
@@ -73,8 +77,6 @@ def _outputs(layer: Node, kernel: Node) -> int | None:
     shape = kernel.weight_shape()
     if shape is None:
         return None
-    if layer.attr("kernel_shape"):
-        return int(layer.attr("kernel_shape")[-1])
     if layer.op == "DepthwiseConv2dNative":
         return shape[2] * shape[3]
     if layer.op == "Conv2DBackpropInput":

@@ -11,6 +11,7 @@ from tf2ms.rules.initializers import initial_values
 from tf2ms.rules.op import Cell, Expression, NoForm, Op, scalar_if_square
 from tf2ms.rules.registry import elementwise, no_form, rule
 from tf2ms.rules.types import Code, Value, Weight
+from tf2ms.split import Initializer
 
 _F64 = "float64 to 1e-6 on CPU"
 _CONV_DEFAULTS: dict[str, Value] = {"stride": 1, "dilation": 1, "group": 1, "has_bias": False, "padding": 0}
@@ -76,9 +77,6 @@ def conv2d(op: Op) -> Expression:
         inner = (op.shape(1) or (None,) * 4)[2]
         group = channels // inner if channels and inner else 1
         return _computed_convolution(op, "ops.transpose({1}, (3, 2, 0, 1))", group)
-    if op.rank(1) == 2:  # a dense layer on each pixel: see rewrite/products.py
-        inner, outer = op.weight(1).shape
-        return _convolution(op, "nn.Conv2d", op.weight(1, perm=(1, 0), reshape=(outer, inner, 1, 1)), inner, 1)
     kernel = op.weight(1, perm=(3, 2, 0, 1))
     group = channels // kernel.shape[1] if channels else op.attr("groups", 1)
     return _convolution(op, "nn.Conv2d", kernel, kernel.shape[1] * group, group)
@@ -194,8 +192,7 @@ def dilation2d(op: Op) -> Expression:
 
 def _matmul_layout(node: Node, graph: Graph) -> Need:
     """A dense layer takes flattened features in either order, because its rows can follow."""
-    weight = graph[node.inputs[1].node].weight_shape() is not None
-    if weight and not node.attr("transpose_a") and len(graph.shape(node.inputs[0]) or ()) < 3:
+    if graph[node.inputs[1].node].weight_shape() is not None and not node.attr("transpose_a"):
         return Need(original=(("out", 0),))
     return keeps_order(node, graph)
 
@@ -207,7 +204,7 @@ def matmul(op: Op) -> Expression:
         left, right = (".T" if op.attr(f"transpose_{side}") else "" for side in "ab")
         return op.form(f"ops.matmul({{0}}{left}, {{1}}{right})", op.tensor(0), op.tensor(1))
     kernel = op.dense_kernel(1)
-    bias = op.weight(2, reshape=(kernel.shape[0],)) if len(op) == 3 else None
+    bias = op.weight(2) if len(op) == 3 else None
     cell = Cell(
         "nn.Dense",
         ("in_channels", kernel.shape[1]),
@@ -318,6 +315,14 @@ def lrn(op: Op) -> Expression:
     return cell(op.input(0), defaults={"bias": 1.0})
 
 
+def with_default(weight: Weight, start: str) -> Weight:
+    """The weight; where it is a constant of nothing but the layer's own start, no array is needed for it."""
+    value = weight.value
+    if value is None or value.dtype.kind != "f" or not (value == (1 if start == "ones" else 0)).all():
+        return weight
+    return replace(weight, initializer=Initializer(start))
+
+
 def _raw(op: Op, index: int) -> Tensor | Weight:
     """The operand as TensorFlow has it: a vector stays one."""
     return op.weight(index) if op.is_weight(index) else op.tensor(index)
@@ -328,7 +333,7 @@ def _raw(op: Op, index: int) -> Tensor | Weight:
     "FusedBatchNormV2",
     "FusedBatchNormV3",
     layout=channels_of(input=0, output=0),
-    form="nn.BatchNorm2d, tf_batch_norm",
+    form="nn.BatchNorm2d, nn.BatchNorm1d, tf_batch_norm",
 )
 def fused_batch_norm(op: Op) -> Expression:
     """tf.nn.fused_batch_norm: a layer where the statistics are weights, a formula where they are the batch's own."""
@@ -338,12 +343,13 @@ def fused_batch_norm(op: Op) -> Expression:
             raise NoForm("running statistics mixed inside the op")
         form = f"tf_batch_norm({{0}}, {{1}}, {{2}}, {epsilon!r}, outputs={len(op.node.shapes) or 1})"
         return op.form(form, *(_raw(op, index) for index in range(3)))
-    if not all(op.is_weight(index) for index in (1, 2, 3, 4)) or op.rank() != 4:
+    if not all(op.is_weight(index) for index in (1, 2, 3, 4)) or op.rank() not in (2, 4):
         form = f"tf_batch_norm({{0}}, {{1}}, {{2}}, {epsilon!r}, {{3}}, {{4}}, outputs={len(op.node.shapes) or 1})"
         return op.form(form, *(_raw(op, index) for index in range(5)))
     gamma, beta, mean, variance = (op.weight(index) for index in (1, 2, 3, 4))
+    gamma, beta = with_default(gamma, "ones"), with_default(beta, "zeros")
     cell = Cell(
-        "nn.BatchNorm2d",
+        "nn.BatchNorm2d" if op.rank() == 4 else "nn.BatchNorm1d",
         ("num_features", gamma.shape[0]),
         eps=epsilon,
         use_batch_statistics=False if gamma.trainable or beta.trainable else None,  # else set_train() would use them
@@ -353,26 +359,6 @@ def fused_batch_norm(op: Op) -> Expression:
         moving_variance=variance,
     )
     return replace(cell(op.tensor(0), defaults={"eps": 1e-5}), outputs=1)
-
-
-def _last_axis(node: Node, graph: Graph) -> Need:
-    """Channels-first for images: the layer norm of convolutional networks follows their order."""
-    need = channels_of(input=0, output=0)(node, graph)
-    return need if len(graph.shape(node.inputs[0]) or ()) == 4 else keeps_order(node, graph)
-
-
-@rule("LayerNorm", layout=_last_axis, form="nn.LayerNorm, LayerNorm2d", note="from small ops; no op of TensorFlow")
-def layer_norm(op: Op) -> Expression:
-    """Normalisation of each position over its channels, from the small ops that Keras and tf.nn write it in."""
-    gamma, beta = op.weight(1), op.weight(2)
-    epsilon = op.attr("epsilon")
-    if op.rank() == 4 and op.is_channels_first(op.node.inputs[0]):
-        shape = (gamma.shape[0], 1, 1)
-        weights = {"gamma": op.weight(1, reshape=shape), "beta": op.weight(2, reshape=shape)}
-        cell = Cell("LayerNorm2d", ("channels", gamma.shape[0]), epsilon=epsilon, helper=True, **weights)
-        return cell(op.tensor(0))
-    cell = Cell("nn.LayerNorm", ("normalized_shape", gamma.shape), epsilon=epsilon, gamma=gamma, beta=beta)
-    return cell(op.tensor(0), defaults={"epsilon": 1e-7})
 
 
 @rule("BatchNormWithGlobalNormalization", form="(x - mean) * rsqrt(variance + eps) * gamma + beta")
@@ -473,18 +459,6 @@ def relu6(op: Op) -> Expression:
     if op.dtype() == "float64":
         return op.form("ops.relu6({0}.astype(ms.float32)).astype(ms.float64)", op.tensor(0))
     return Cell("nn.ReLU6")(op.tensor(0))
-
-
-@rule("Silu", layout=any_order, form="nn.SiLU", note="from small ops; no op of TensorFlow")
-def silu(op: Op) -> Expression:
-    """tf.nn.silu, from the two ops it is written in."""
-    return Cell("nn.SiLU")(op.tensor(0))
-
-
-@rule("Gelu", layout=any_order, form="nn.GELU(approximate=False)", note="from small ops; no op of TensorFlow")
-def gelu(op: Op) -> Expression:
-    """tf.nn.gelu, not approximate, from the small ops it is written in."""
-    return Cell("nn.GELU", approximate=False)(op.tensor(0))
 
 
 elementwise("Elu", form="ops.elu({0})")
