@@ -160,12 +160,12 @@ def _compare_loss(
         f"loss at {where}: {value}, not {loss}"
     )
     side.gradients(str(tmp_path / "feeds.npz"), _inputs(conversion), str(tmp_path / "gradients.npz"))
-    found = SavedArrays(tmp_path / "gradients.npz")
+    arrays = SavedArrays(tmp_path / "gradients.npz")
     trained = set(conversion.roles.trained)
-    assert set(found) == trained, f"trains {sorted(found)}, TensorFlow {sorted(trained)}"
-    for name in found:
-        difference = largest(gradients[name], found[name])
-        assert difference.within(bars[1]) or np.abs(gradients[name] - found[name]).max() < 1e-7, (
+    assert set(arrays) == trained, f"trains {sorted(arrays)}, TensorFlow {sorted(trained)}"
+    for name in arrays:
+        difference = largest(gradients[name], arrays[name])
+        assert difference.within(bars[1]) or np.abs(gradients[name] - arrays[name]).max() < 1e-7, (
             f"gradient of {name} at {where}: {difference}"
         )
 

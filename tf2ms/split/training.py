@@ -187,8 +187,8 @@ def _find_loss(
         raise GraphError("no loss found: no tensor of the seed's shape needs what the gradients read; use --loss")
     most = max(cover[name].bit_count() for name in possible)
     finalists = {name for name in possible if cover[name].bit_count() == most}
-    named = {name for name in finalists if any(user.startswith(f"gradients/{name}_grad/") for user in region)}
-    finalists = named or finalists
+    marked = {name for name in finalists if any(user.startswith(f"gradients/{name}_grad/") for user in region)}
+    finalists = marked or finalists
     # Along one chain of linear ops nothing tells a loss from what it is computed of: take the end.
     ends = sorted(name for name in finalists if not graph.descendants([name], forward) & finalists - {name})
     if len(ends) > 1:
