@@ -16,7 +16,7 @@ from tf2ms.emit.body import statements
 from tf2ms.emit.expression import array_text, chain_lines, layer_text, value_text
 from tf2ms.emit.format import format_python
 from tf2ms.emit.mapping import make_map
-from tf2ms.emit.training import SCHEDULE, optimizer_call, optimizer_class, preparation
+from tf2ms.emit.training import SCHEDULE, loss_weights, optimizer_call, optimizer_class, preparation
 from tf2ms.emit.types import Module
 from tf2ms.lower import refusal_name
 from tf2ms.rules.initializers import initializer_code
@@ -52,6 +52,8 @@ def emit(structure: Structure, stem: str) -> Module:
         imports |= {"Parameter", "initializer"}
     returned = [network.names[tensor] for tensor in network.program.outputs]
     loss_inputs = [structure.loss.names[tensor] for tensor in structure.loss.program.inputs] if structure.loss else []
+    given, groups = loss_weights(structure)
+    data = len(loss_inputs) - len(given)
     samples = _samples(structure)
     functions = frozenset(function.name for function in structure.functions)
     text = (
@@ -77,7 +79,8 @@ def emit(structure: Structure, stem: str) -> Module:
             unsupported=_refusals(structure),
             batch=[names[item.tensor] for item in (*roles.fed("backbone"), *roles.fed("loss"))],
             network_inputs=[names[tensor] for tensor in network.program.inputs],
-            loss_inputs=loss_inputs[len(returned) :],
+            loss_inputs=[*loss_inputs[len(returned) : data], *given],
+            loss_weights=groups,
             optimizer=optimizer_call(roles.optimizer, structure) if roles.optimizer else None,
             preparation=preparation(structure),
             frozen=_frozen(structure),
@@ -135,9 +138,14 @@ def _joins(block: Block) -> dict[int, int]:
 
 
 def _members(block: Block) -> Iterator[str]:
-    """The lines of `__init__` that make the layers and parameters."""
+    """The lines of `__init__` that make the layers and parameters; a layer that is called twice is made once."""
+    seen: set[str] = set()
     for place, (step, attribute) in enumerate(zip(block.program.steps, block.attributes, strict=True)):
         condition = block.optional[place][0].text if place in block.optional else None
+        if step.layer is not None and attribute in seen:
+            continue
+        if step.layer is not None:
+            seen.add(attribute)
         if isinstance(step.layer, ChainLayer) and step.layer.table is not None:
             yield from chain_lines(attribute, step.layer.table)
         elif step.layer is not None:

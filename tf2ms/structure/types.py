@@ -109,10 +109,16 @@ class Structure:
 def parameters_of(
     block: Block, steps: Sequence[Step | None] | None = None, prefix: str = ""
 ) -> Iterator[tuple[str, Weight]]:
-    """(name in the MindSpore checkpoint, weight) for everything the block holds, in order; `steps` of an instance."""
+    """(name in the MindSpore checkpoint, weight) for everything the block holds, in order; `steps` of an instance.
+
+    A layer that is called twice is held once.
+    """
+    seen: set[str] = set()
     for step, attribute in zip(steps or block.program.steps, block.attributes, strict=True):
-        if step is None:
+        if step is None or (step.layer is not None and attribute in seen):
             continue
+        if step.layer is not None:
+            seen.add(attribute)
         if isinstance(step.layer, ChainLayer):
             for index, link in enumerate(step.layer.chain):
                 yield from _parts(link, f"{prefix}{attribute}.{index}.")
