@@ -12,6 +12,7 @@ import numpy as np
 
 from tf2ms.emit import Module, emit
 from tf2ms.errors import SourceError
+from tf2ms.flow import recover_flow
 from tf2ms.graph import build_graph
 from tf2ms.layout import assign_layout
 from tf2ms.lower import lower
@@ -103,7 +104,8 @@ def convert(
     found = read_source(source)
     graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
     roles = split(graph, inputs, outputs, loss)
-    layout = assign_layout(rewrite(roles.graph, roles.ends), layout_of, roles.outputs, keep_nhwc)
+    flow = recover_flow(roles.graph, found.graph_def, roles.ends)
+    layout = assign_layout(rewrite(flow, roles.ends), layout_of, roles.outputs, keep_nhwc)
     lowered = lower(layout, roles, allow_unsupported)
     title = class_name(name or found.name or _FALLBACK_NAME)
     stem = _stem(name or found.name or _FALLBACK_NAME)

@@ -135,6 +135,12 @@ def dtype_name(number: int) -> str:
     return {"float": "float32", "double": "float64", "half": "float16"}.get(name, name)
 
 
+def dtype_number(name: str) -> int:
+    """DT_FLOAT for `float32`: `dtype_name` the other way."""
+    own = {"float32": "float", "float64": "double", "float16": "half"}.get(name, name)
+    return int(types_pb2.DataType.Value(f"DT_{own.upper()}"))
+
+
 def _decode_list(items: Any) -> list[Any]:
     for field, convert in (
         ("s", lambda s: s.decode("utf-8", "backslashreplace")),
@@ -144,6 +150,7 @@ def _decode_list(items: Any) -> list[Any]:
         ("type", dtype_name),
         ("shape", _shape),
         ("tensor", _array),
+        ("func", lambda function: function),
     ):
         values = getattr(items, field)
         if values:
@@ -179,9 +186,15 @@ def _array(proto: Any) -> np.ndarray:
                 return np.frombuffer(proto.tensor_content, unsigned).reshape(shape).copy()
             values = np.array(getattr(proto, f"{unsigned}_val"), unsigned)
             return np.resize(values, shape) if len(values) < 2 else values.reshape(shape)
+        if elements and not proto.tensor_content and not _has_values(proto):
+            return np.zeros([dim.size for dim in proto.tensor_shape.dim], dtype_name(proto.dtype))  # TensorFlow's zeros
         return tensor_util.make_ndarray(proto)
     except (ValueError, TypeError) as error:
         raise GraphError(f"the constant cannot be read: {error}") from error
+
+
+def _has_values(proto: Any) -> bool:
+    return any(field.name.endswith("_val") for field, _ in proto.ListFields())
 
 
 def _node(node_def: NodeDef, shapes: tuple[Shape, ...]) -> Node:

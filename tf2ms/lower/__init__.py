@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from collections.abc import Iterable
 
 from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
 from tf2ms.graph import Node, Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.layout import Layout
+from tf2ms.lower.flow import LEAVES, flow_step
 from tf2ms.lower.label import label
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import find_rule
@@ -26,7 +28,7 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
     Raises: UnsupportedOpError with everything that has no form, unless `allow_unsupported`: then each such node
         becomes a call of a function that raises NotImplementedError.
     """
-    lowering = _Lowering(layout, roles)
+    lowering = Lowering(layout, roles)
     fed = tuple(item.tensor for item in roles.fed("backbone"))
     steps = lowering.steps(layout.outputs, frozenset(fed))
     network = Program(steps, fed, layout.outputs)
@@ -47,19 +49,31 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
     return Lowered(roles, layout, network, loss, lowering.items(lowering.unsupported))
 
 
-class _Lowering:
+class Lowering:
     """The walk over the graph, collecting what has no form."""
 
     def __init__(self, layout: Layout, roles: Roles):
-        self._layout = layout
-        self._variables = {variable.tensor.node: variable for variable in roles.variables}
+        self.layout = layout
+        self._within: str | None = None  # the node whose body this is
+        self.variables = {variable.tensor.node: variable for variable in roles.variables}
         self.unsupported: dict[tuple[str, str], list[str]] = {}  # becomes a function that raises, if allowed
         self.refused: dict[tuple[str, str], list[str]] = {}  # would train differently in silence: never allowed
 
+    def inside(self, layout: Layout, node: Node) -> Lowering:
+        """The same walk over a body of `node`; what has no form there is collected with the rest."""
+        inner = copy(self)
+        inner.layout, inner._within = layout, node.name
+        return inner
+
+    def program(self, layout: Layout, inputs: tuple[Tensor, ...]) -> Program:
+        """A body as a program."""
+        return Program(self.steps(layout.outputs, frozenset()), inputs, layout.outputs)
+
     def steps(self, outputs: Iterable[Tensor], known: frozenset[Tensor]) -> tuple[Step, ...]:
         """The steps that `outputs` need beyond the tensors in `known`, depth first, each after its inputs."""
-        graph = self._layout.graph
+        graph = self.layout.graph
         done: dict[str, Step | None] = {tensor.node: None for tensor in known}
+        done.update((node.name, None) for node in graph if node.op in LEAVES)
         for output in outputs:
             stack = [output.node]
             opened: dict[str, Step] = {}
@@ -76,6 +90,7 @@ class _Lowering:
                 stack.pop()
                 done[name] = opened[name]
         steps = tuple(step for step in done.values() if step is not None)
+        known |= self._leaves(outputs, steps)
         made = known | {tensor for step in steps for tensor in step.outputs}
         for tensor in (*outputs, *(tensor for step in steps for tensor in step.inputs)):
             if tensor not in made:
@@ -83,9 +98,19 @@ class _Lowering:
                 self.refused.setdefault((graph[tensor.node].op, reason), []).append(tensor.node)
         return steps
 
+    def _leaves(self, outputs: Iterable[Tensor], steps: Iterable[Step]) -> frozenset[Tensor]:
+        """What a body is given, or reads of the program around it."""
+        read = (*outputs, *(tensor for step in steps for tensor in step.inputs))
+        return frozenset(tensor for tensor in read if self.layout.graph[tensor.node].op in LEAVES)
+
     def _step(self, node: Node) -> Step:
-        op = Op(node, self._layout, self._variables)
-        expression = self._expression(node, op)
+        if node.bodies:
+            return flow_step(self, node)
+        op = Op(node, self.layout, self.variables)
+        return self.finished(node, self._expression(node, op))
+
+    def finished(self, node: Node, expression: Expression) -> Step:
+        """The step of a node, of which `expression` is what it is written as."""
         operands = expression.operands
         if set(_PLACE.findall(expression.form)) != {str(index) for index in range(len(operands))}:
             raise GraphError(f"'{node.name}' has {len(node.inputs)} inputs, which is not what {node.op} takes")
@@ -105,11 +130,12 @@ class _Lowering:
         form = expression.form.format(*places, layer="{layer}")
         count = expression.outputs or max(1, len(node.shapes))
         outputs = tuple(Tensor(node.name, index) for index in range(count))
-        return Step(outputs, form, tuple(tensors), expression.layer, label(node), node.origins, node.op, tuple(weights))
+        return Step(outputs, form, tuple(tensors), expression.layer, label(node, self._within), node.origins, node.op, tuple(weights))
 
     def _expression(self, node: Node, op: Op) -> Expression:
         if node.is_weight():
-            return Expression("{0}", (Op(_reader(node), self._layout, self._variables).input(0),))
+            reader = Op(_reader(node), self.layout, self.variables)
+            return Expression("{0}", (reader.input(0) if self._within is None else reader.tensor(0),))
         rule = find_rule(node.op)
         if rule is None:
             reason = "is fed by nothing" if node.op in PLACEHOLDER_OPS else "has no rule; add one, or cut with --inputs"
@@ -121,7 +147,7 @@ class _Lowering:
 
     def _refuse(self, node: Node, reason: str) -> Expression:
         self.unsupported.setdefault((node.op, reason), []).append(node.name)
-        data = [tensor for tensor in node.inputs if not self._layout.graph[tensor.node].is_weight()]
+        data = [tensor for tensor in node.inputs if not self.layout.graph[tensor.node].is_weight()]
         places = ", ".join(f"{{{index}}}" for index in range(len(data)))
         return Expression(f"{refusal_name(node.op)}({places})", tuple(data))
 

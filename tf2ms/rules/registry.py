@@ -24,6 +24,7 @@ FAMILIES = (
     "random",
     "image",
     "signal",
+    "control_flow",
     "quantise",
     "other",
 )

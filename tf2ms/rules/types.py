@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -85,6 +86,27 @@ class Step:
     origins: tuple[str, ...]
     op: str
     weights: tuple[tuple[str, Weight], ...] = ()
+    flow: Flow | None = None
+
+    def walk(self) -> Iterator[Step]:
+        """The step itself and every step inside it."""
+        yield self
+        for body in self.flow.bodies if self.flow else ():
+            yield from body.walk()
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """What a step of control flow holds.
+
+    kind "if": `form` of the step is what decides; a body for each branch
+    (true, false; or 0, 1, 2 … of a Case). kind "while": `form` is the tuple of the values that its variables start with; condition and
+    body. kind "for": `form` has the range as its last item; the body's first input is its counter.
+    A body reads tensors of the program around it directly: they are among the step's inputs.
+    """
+
+    kind: Literal["if", "while", "for"]
+    bodies: tuple[Program, ...]
 
 
 @dataclass(frozen=True)
@@ -94,6 +116,11 @@ class Program:
     steps: tuple[Step, ...]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+
+    def walk(self) -> Iterator[Step]:
+        """Every step, each before those inside it."""
+        for step in self.steps:
+            yield from step.walk()
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def make_functions(program: Program, names: Names) -> tuple[Program, list[Functi
 
 
 def _is_formula(step: Step) -> bool:
-    return step.layer is None and not step.weights
+    return step.layer is None and not step.weights and step.flow is None
 
 
 def _tree(body: Body, root: int) -> tuple[list[int], tuple[Tensor, ...]]:

@@ -21,8 +21,8 @@ class Block:
     """A cell class.
 
     `parameters` are the constructor's, with a default or None in `defaults`. `program` is the body, written with
-    `Argument`s; `attributes[i]` names the attribute of step i (empty for a step without layer or weight), `names`
-    the local variable of each tensor.
+    `Argument`s; `attributes[i]` names the attribute of step i of its walk, bodies included (empty for a step without
+    layer or weight), `names` the local variable of each tensor.
     """
 
     name: str
@@ -68,7 +68,7 @@ def parameters_of(
     block: Block, steps: tuple[Step, ...] | None = None, prefix: str = ""
 ) -> Iterator[tuple[str, Weight]]:
     """(name in the MindSpore checkpoint, weight) for everything the block holds, in order; `steps` of an instance."""
-    for step, attribute in zip(steps or block.program.steps, block.attributes, strict=True):
+    for step, attribute in zip(steps or tuple(block.program.walk()), block.attributes, strict=True):
         if isinstance(step.layer, BlockLayer) and step.layer.block is not None:
             yield from parameters_of(step.layer.block, step.layer.inner, f"{prefix}{attribute}.")
         elif step.layer is not None:

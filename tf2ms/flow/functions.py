@@ -1,0 +1,222 @@
+"""Functional If, While and Case: the functions of the graph's library become bodies that read the graph around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tensorboard.compat.proto.function_pb2 import FunctionDef
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
+from tensorboard.util.tensor_util import make_tensor_proto
+
+from tf2ms.errors import GraphError
+from tf2ms.flow.bodies import CARRIED, captures, outer_node, renamed, substituted
+from tf2ms.graph import Body, Graph, Node, Shape, Tensor, build_graph
+from tf2ms.graph.build import dtype_name, dtype_number
+from tf2ms.graph.types import CONSTANT_OPS, VARIABLE_OPS
+from tf2ms.source import infer_shapes
+from tf2ms.source.lazy import tensorflow
+
+_FUNCTIONAL = {
+    "Case": ("branches",),
+    "StatelessCase": ("branches",),
+    "If": ("then_branch", "else_branch"),
+    "StatelessIf": ("then_branch", "else_branch"),
+    "While": ("cond", "body"),
+    "StatelessWhile": ("cond", "body"),
+}
+_MAX_CONSTANT = 4096
+"""A constant with more elements is a value, not a shape, an axis or a size."""
+
+_MAX_DEPTH = 16
+"""Control flow nested deeper than this is a library that calls itself."""
+
+
+class Library:
+    """The functions of a graph, by name."""
+
+    def __init__(self, graph_def: GraphDef):
+        self._functions = {function.signature.name: function for function in graph_def.library.function}
+        self._library = graph_def.library
+        self._versions = graph_def.versions
+
+    def with_bodies(self, graph: Graph, ends: Sequence[Tensor] = (), depth: int = 0) -> Graph:
+        """The graph with every functional If, While and Case holding its functions as bodies.
+
+        Raises: GraphError for a function that is not in the library, or that calls itself.
+        """
+        if not any(node.op in _FUNCTIONAL and not node.bodies for node in graph):
+            return graph
+        if depth > _MAX_DEPTH:
+            raise GraphError(f"the graph's functions call each other more than {_MAX_DEPTH} deep")
+        nodes = {node.name: self._structured(node, graph, depth, ends) for node in graph}
+        passed = {
+            Tensor(node.name, index): tensor
+            for node in nodes.values()
+            if node.op == "While" and node.bodies
+            for index, tensor in node.attr("passed", {}).items()
+        }
+        return substituted(Graph(nodes, graph.aliases), passed)
+
+    def _structured(self, node: Node, graph: Graph, depth: int, ends: Sequence[Tensor]) -> Node:
+        if node.bodies or node.op not in _FUNCTIONAL:
+            return node
+        op = node.op.removeprefix("Stateless")
+        if op == "Case":
+            names = [function.name for function in node.attr("branches", ())]
+        else:
+            names = [getattr(node.attr(key), "name", "") for key in _FUNCTIONAL[node.op]]
+        functions = [self._function(name, node) for name in names]
+        if op == "While":
+            return self._loop(replace(node, op=op), functions[0], functions[1], graph, depth, ends)
+        return self._branches(replace(node, op=op), functions, graph, depth)
+
+    def _function(self, name: str, node: Node) -> FunctionDef:
+        if name not in self._functions:
+            raise GraphError(f"'{node.name}' calls the function '{name}', which the graph's library does not hold")
+        return self._functions[name]
+
+    def _branches(self, node: Node, functions: Sequence[FunctionDef], graph: Graph, depth: int) -> Node:
+        given = node.inputs[1:]
+        bodies = tuple(
+            self._body(function, f"{node.name}/branch_{index}", given, {}, graph, depth)
+            for index, function in enumerate(functions)
+        )
+        return replace(node, inputs=(node.inputs[0], *captures(bodies, graph.nodes)), bodies=bodies)
+
+    def _loop(
+        self, node: Node, condition: FunctionDef, body: FunctionDef, graph: Graph, depth: int, ends: Sequence[Tensor]
+    ) -> Node:
+        """What a round hands on as it got it is no variable of the loop: the bodies read it from outside."""
+        fixed = {index for index in _passed_on(body) if Tensor(node.name, index) not in ends}
+        carried = [index for index in range(len(node.inputs)) if index not in fixed]
+        params = {
+            index: Node(
+                f"{node.name}/carried_{index}",
+                CARRIED,
+                shapes=(_common(graph.shape(node.inputs[index]), node.shape(index)),),
+                attrs={"dtype": dtype_name(body.signature.input_arg[index].type)},
+            )
+            for index in carried
+        }
+        bodies = [
+            self._body(function, f"{node.name}/{part}", node.inputs, params, graph, depth)
+            for part, function in (("cond", condition), ("body", body))
+        ]
+        bodies[1] = replace(bodies[1], outputs=tuple(bodies[1].outputs[index] for index in carried))
+        initial = tuple(node.inputs[index] for index in carried)
+        attrs = {"outputs": tuple(carried), "passed": {index: node.inputs[index] for index in fixed}}
+        return replace(node, inputs=(*initial, *captures(bodies, graph.nodes)), bodies=tuple(bodies), attrs=attrs)
+
+    def _body(
+        self,
+        function: FunctionDef,
+        prefix: str,
+        given: Sequence[Tensor],
+        params: Mapping[int, Node],
+        graph: Graph,
+        depth: int,
+    ) -> Body:
+        """The function as a body: argument i is `params[i]`, or the outer tensor `given[i]` itself."""
+        arguments = list(function.signature.input_arg)
+        name = function.signature.name
+        if len(arguments) != len(given):
+            raise GraphError(f"the function '{name}' is called with {len(given)} inputs, it takes {len(arguments)}")
+        graph_def = GraphDef(library=self._library, versions=self._versions)
+        bound: dict[Tensor, Tensor] = {}
+        around: dict[str, Node] = {}
+        for index, argument in enumerate(arguments):
+            if index in params:
+                param = params[index]
+                _add_argument(graph_def, argument, param, param.shape())
+                bound[Tensor(argument.name)] = Tensor(param.name)
+                around[param.name] = param
+            else:
+                outer = graph[given[index].node]
+                _add_argument(graph_def, argument, outer, graph.shape(given[index]))
+                bound[Tensor(argument.name)] = given[index]
+                around[outer.name] = outer_node(outer)
+        results = _add_nodes(graph_def, function)
+        inner = build_graph(graph_def, infer_shapes(graph_def))
+        body = renamed(inner, [inner.tensor(text) for text in results], prefix, bound)
+        nested = self.with_bodies(Graph({**around, **body.graph.nodes}), body.outputs, depth + 1)
+        inputs = tuple(Tensor(param.name) for param in params.values())
+        return Body(nested, inputs, body.outputs)
+
+
+def _passed_on(body: FunctionDef) -> frozenset[int]:
+    """The arguments that the function returns in their own place, through Identity at most."""
+    sources = {node.name: node for node in body.node_def}
+    found = set()
+    for index, (argument, result) in enumerate(zip(body.signature.input_arg, body.signature.output_arg, strict=True)):
+        text = body.ret[result.name]
+        while (node := sources.get(text.partition(":")[0])) is not None and node.op == "Identity":
+            text = node.input[0]
+        if text == argument.name:
+            found.add(index)
+    return frozenset(found)
+
+
+def _common(a: Shape, b: Shape) -> Shape:
+    """What is known of a loop's variable: what its start and TensorFlow's own inference of the loop agree on."""
+    if a is None or b is None or len(a) != len(b):
+        return None if b is None else b
+    return tuple(x if x == y else None for x, y in zip(a, b, strict=True))
+
+
+def _add_argument(graph_def: GraphDef, argument: Any, bound: Node, shape: Shape) -> None:
+    """An argument as a node that gives shape inference all it can use: the small constant or variable it is bound to."""
+    node = graph_def.node.add(name=argument.name, op="Placeholder")
+    value = bound.attr("value") if bound.op in CONSTANT_OPS else None
+    dtype = argument.type
+    if value is not None and value.size <= _MAX_CONSTANT and value.dtype.kind in "biuf":
+        node.op = "Const"
+        node.attr["value"].tensor.CopyFrom(make_tensor_proto(value))
+    elif bound.op in VARIABLE_OPS:
+        node.op, shape = bound.op, bound.weight_shape()
+        dtype = dtype_number(str(bound.attr("dtype", "float32")))
+    node.attr["dtype"].type = dtype
+    if node.op != "Const":
+        node.attr["shape"].shape.unknown_rank = shape is None
+        for size in shape or ():
+            node.attr["shape"].shape.dim.add(size=-1 if size is None else size)
+
+
+def _add_nodes(graph_def: GraphDef, function: FunctionDef) -> list[str]:
+    """Adds the function's nodes with edges named as in a graph; returns the tensors that it gives."""
+    arguments = {argument.name for argument in function.signature.input_arg}
+    sources = {node.name: node for node in function.node_def}
+
+    def tensor(text: str) -> str:
+        name, _, rest = text.partition(":")
+        if name in arguments or text.startswith("^") or not rest:
+            return text
+        output, _, index = rest.partition(":")
+        if name not in sources:
+            raise GraphError(f"function '{function.signature.name}' reads '{name}', which it does not hold")
+        return f"{name}:{_first_output(sources[name], output) + int(index or 0)}"
+
+    for node in function.node_def:
+        copied = graph_def.node.add()
+        copied.CopyFrom(node)
+        copied.input[:] = [tensor(text) for text in node.input]
+    return [tensor(function.ret[result.name]) for result in function.signature.output_arg]
+
+
+def _first_output(node: NodeDef, output: str) -> int:
+    """The number of the first tensor that the op calls `output`."""
+    tensorflow("reading the functions of a graph")
+    from tensorflow.python.framework import op_def_registry
+
+    definition = op_def_registry.get(node.op)
+    place = 0
+    for argument in definition.output_arg if definition is not None else ():
+        if argument.name == output:
+            break
+        if argument.type_list_attr:
+            place += len(node.attr[argument.type_list_attr].list.type)
+        else:
+            place += node.attr[argument.number_attr].i if argument.number_attr else 1
+    return place
