@@ -107,7 +107,9 @@ def _write_loop(writer: Writer, step: Step, form: ast.expr, operands: Sequence[P
         again: list[str] = []
     else:
         head, again = _while(writer, flow.bodies[0], params, targets, live)
-    inner.owned -= {target for target, *pair in zip(targets, params, body.outputs, strict=True) if _shared(inner, *pair)}
+    inner.owned -= {
+        target for target, *pair in zip(targets, params, body.outputs, strict=True) if _shared(inner, *pair)
+    }
     inner.nests_outputs = True
     inner.write()
     _hand_over(inner, body.outputs, targets)

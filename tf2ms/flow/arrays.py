@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tf2ms.flow.bodies import map_bodies, substituted
-from tf2ms.graph import Graph, Node, Tensor
+from tf2ms.graph import Graph, Tensor
 
 _FORMS: Mapping[str, tuple[str, Callable[..., tuple[Tensor, ...]]]] = {
     "TensorArrayReadV3": ("TensorListGetItem", lambda handle, index, flow: (flow, index)),
     "TensorArrayWriteV3": ("TensorListSetItem", lambda handle, index, value, flow: (flow, index, value)),
     "TensorArrayGatherV3": ("TensorListGather", lambda handle, indices, flow: (flow, indices)),
-    "TensorArrayScatterV3": ("TensorListScatterIntoExistingList", lambda handle, indices, value, flow: (flow, value, indices)),
+    "TensorArrayScatterV3": (
+        "TensorListScatterIntoExistingList",
+        lambda handle, indices, value, flow: (flow, value, indices),
+    ),
     "TensorArrayConcatV3": ("TensorListConcatV2", lambda handle, flow: (flow,)),
     "TensorArraySplitV3": ("TensorListSplit", lambda handle, value, lengths, flow: (value, lengths)),
     "TensorArraySizeV3": ("TensorListLength", lambda handle, flow: (flow,)),

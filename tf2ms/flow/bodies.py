@@ -35,7 +35,8 @@ def captures(bodies: Sequence[Body], outer: Mapping[str, Node]) -> tuple[Tensor,
     """The tensors of the graph around the bodies that they read, each once."""
     found: dict[Tensor, None] = {}
     for body in bodies:
-        found.update((tensor, None) for tensor in reads(body) if tensor.node in outer and tensor not in body.inputs)
+        leaves = {node.name for node in body.graph if node.is_weight() or node.op in (CARRIED, CAPTURED)} & outer.keys()
+        found.update((tensor, None) for tensor in reads(body) if tensor.node in leaves and tensor not in body.inputs)
     return tuple(found)
 
 

@@ -34,7 +34,9 @@ def _frames(graph: Graph) -> dict[str, tuple[str, ...]]:
     paths: dict[str, tuple[str, ...]] = {}
     for name in _forward(graph):
         node = graph[name]
-        sources = [_left(graph[t.node], paths) for t in node.inputs if t.node in paths and graph[t.node].op not in _NEXT]
+        sources = [
+            _left(graph[t.node], paths) for t in node.inputs if t.node in paths and graph[t.node].op not in _NEXT
+        ]
         path = max(sources, key=len, default=())
         paths[name] = (*path, str(node.attr("frame_name"))) if node.op in _ENTER else path
     full: dict[str, tuple[str, ...]] = {}
@@ -97,8 +99,7 @@ def _loop(
         exits[Tensor(exit_.name)] = exits.get(exit_.inputs[0], exit_.inputs[0])
     handed_on = [graph[_next_of(graph, merge.name) or ""].inputs[0] for merge in merges]
     bodies = tuple(
-        _body(graph, members, outputs, place, params, conditions=True)
-        for outputs in ([condition.inputs[0]], handed_on)
+        _body(graph, members, outputs, place, params, conditions=True) for outputs in ([condition.inputs[0]], handed_on)
     )
     initial = tuple(entered[_entry_of(graph, merge.name)] for merge in merges)
     shapes = tuple(merge.shape() for merge in merges)

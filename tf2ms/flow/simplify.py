@@ -44,7 +44,14 @@ def _known_branches(graph: Graph, ends: Sequence[Tensor]) -> Graph:
         numbers = node.attr("outputs") or range(len(chosen.outputs))
         results = {Tensor(node.name, index): tensor for index, tensor in zip(numbers, chosen.outputs, strict=True)}
         graph = substituted(Graph({**graph.nodes, **inner}, graph.aliases), results, ends)
-        graph = Graph({name: own for name, own in graph.nodes.items() if own.op not in ("If", "Case") or name != node.name or Tensor(name) in ends}, graph.aliases)
+        graph = Graph(
+            {
+                name: own
+                for name, own in graph.nodes.items()
+                if own.op not in ("If", "Case") or name != node.name or Tensor(name) in ends
+            },
+            graph.aliases,
+        )
 
 
 def _chosen(graph: Graph, node: Node) -> Body | None:
@@ -149,8 +156,12 @@ def _merged(graph: Graph, node: Node, chosen: int, others: Mapping[int, int], en
         stand_ins[params[place]] = params[chosen]
         if apart:
             name, constant = f"{params[place].node}/from_{chosen}", f"{params[place].node}/apart"
-            added[constant] = Node(constant, "Const", attrs={"value": np.array(apart, dtype), "dtype": dtype}, shapes=((),))
-            added[name] = Node(name, "AddV2", (params[chosen], Tensor(constant)), attrs={"T": dtype}, shapes=((),), origins=(name,))
+            added[constant] = Node(
+                constant, "Const", attrs={"value": np.array(apart, dtype), "dtype": dtype}, shapes=((),)
+            )
+            added[name] = Node(
+                name, "AddV2", (params[chosen], Tensor(constant)), attrs={"T": dtype}, shapes=((),), origins=(name,)
+            )
             stand_ins[params[place]] = Tensor(name)
     bodies = []
     for body in node.bodies:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from copy import copy
 from collections.abc import Iterable
+from copy import copy
 
 from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
 from tf2ms.graph import Node, Tensor
@@ -130,7 +130,16 @@ class Lowering:
         form = expression.form.format(*places, layer="{layer}")
         count = expression.outputs or max(1, len(node.shapes))
         outputs = tuple(Tensor(node.name, index) for index in range(count))
-        return Step(outputs, form, tuple(tensors), expression.layer, label(node, self._within), node.origins, node.op, tuple(weights))
+        return Step(
+            outputs,
+            form,
+            tuple(tensors),
+            expression.layer,
+            label(node, self._within),
+            node.origins,
+            node.op,
+            tuple(weights),
+        )
 
     def _expression(self, node: Node, op: Op) -> Expression:
         if node.is_weight():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LEAVES = frozenset({CARRIED, CAPTURED, "Counter"})
 """What a body has without computing it."""
 
+
 def flow_step(lowering: Lowering, node: Node) -> Step:
     """The step of an If, Case or While; its inputs end with what its bodies read of the program around it."""
     if node.op == "While":
@@ -101,7 +102,11 @@ def _is_list(graph: Graph, tensor: Tensor) -> bool:
     if node.op in ("While", "If", "Case"):
         place = node.attr("outputs").index(tensor.index)
         body = node.bodies[-1]
-        return _is_list(body.graph, body.outputs[place]) if body.outputs[place] not in body.inputs else _is_list(graph, node.inputs[place])
+        return (
+            _is_list(body.graph, body.outputs[place])
+            if body.outputs[place] not in body.inputs
+            else _is_list(graph, node.inputs[place])
+        )
     if node.op in (CARRIED, CAPTURED):
         return tensor.index in node.attr("lists", {})
     lists = node.op in ("TensorListReserve", "EmptyTensorList") or node.op.startswith("TensorList")
@@ -150,7 +155,14 @@ def _finished(
     step = lowering.finished(node, Expression(form, operands))
     own = {tensor for body in flow.bodies for tensor in body.inputs}
     made = {tensor for body in flow.bodies for inner in body.walk() for tensor in inner.outputs}
-    own |= {tensor for body in flow.bodies for inner in body.walk() if inner.flow for b in inner.flow.bodies for tensor in b.inputs}
+    own |= {
+        tensor
+        for body in flow.bodies
+        for inner in body.walk()
+        if inner.flow
+        for b in inner.flow.bodies
+        for tensor in b.inputs
+    }
     read = [tensor for body in flow.bodies for inner in body.walk() for tensor in inner.inputs]
     read += [tensor for body in flow.bodies for tensor in body.outputs]
     outside = dict.fromkeys(tensor for tensor in read if tensor not in own and tensor not in made)

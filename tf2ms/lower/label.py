@@ -53,4 +53,6 @@ def is_default_name(name: str, node: Node) -> bool:
     return stem in known or stem in _LAYER_OPS
 
 
-_LAYER_OPS = frozenset({"conv2d", "biasadd", "matmul", "relu", "add", "depthwise", "xw_plus_b", "placeholder"})
+_LAYER_OPS = frozenset(
+    {"tensorarrayreadv3", "conv2d", "biasadd", "matmul", "relu", "add", "depthwise", "xw_plus_b", "placeholder"}
+)

@@ -8,7 +8,9 @@ from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import no_form, rule
 from tf2ms.rules.sizes import Sizes, try_sizes
 
-_FRAME = "a part of a loop or condition of TensorFlow 1 that was not recovered: cut the graph with --inputs or --outputs"
+_FRAME = (
+    "a part of a loop or condition of TensorFlow 1 that was not recovered: cut the graph with --inputs or --outputs"
+)
 
 
 def _structured(op: Op) -> Expression:
@@ -33,9 +35,7 @@ for _ops, _form in (
     (("Switch", "RefSwitch", "_SwitchN", "Merge", "RefMerge"), "if … else"),
     (("Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "RefNextIteration", "LoopCond"), "for, or while"),
 ):
-    rule(*_ops, form=_form, note="TensorFlow 1's frames: recovered as If and While first")(
-        _unrecovered
-    )
+    rule(*_ops, form=_form, note="TensorFlow 1's frames: recovered as If and While first")(_unrecovered)
 no_form("For", "Loop", "Scan", reason="not written by TensorFlow's own Python")
 no_form(
     "StackV2", "StackPushV2", "StackPopV2", "TensorArrayGradV3",
@@ -107,7 +107,7 @@ def _is_range(op: Op, place: int) -> bool:
 def get_item(op: Op) -> Expression:
     """tf.TensorArray.read."""
     text, operands = _index(op, 1)
-    place = text and _shifted(text, len(operands)) or "{1}"
+    place = (text and _shifted(text, len(operands))) or "{1}"
     return op.form(f"{{0}}[{place}]", op.node.inputs[0], *operands)
 
 
@@ -125,7 +125,7 @@ def set_item(op: Op) -> Expression:
     if list_form(op.graph, Tensor(op.node.name)) == "appended":
         return op.form("{0} + [{1}]", op.node.inputs[0], value)
     text, operands = _index(op, 1)
-    place = text and _shifted(text, len(operands)) or "{1}"
+    place = (text and _shifted(text, len(operands))) or "{1}"
     last = 1 + len(operands)
     return op.form(f"tf_set_item({{0}}, {place}, {{{last}}})", op.node.inputs[0], *operands, value)
 

@@ -85,10 +85,16 @@ def _wanted(
 ) -> str:
     """The name by what the variable is for; else as the graph calls what computes it, or what it starts with."""
     bodies = step.flow.bodies if step.flow else ()
-    makings = [makers[body.outputs[place]] for body in (bodies if param is None else bodies[-1:]) if body.outputs[place] in makers]
+    makings = [
+        makers[body.outputs[place]]
+        for body in (bodies if param is None else bodies[-1:])
+        if body.outputs[place] in makers
+    ]
     if any(maker.op in _LISTS for maker in makings):
         return "outputs"
-    if param is not None and any(maker.form in ("{0} + 1", "1 + {0}") and maker.inputs == (param,) for maker in makings):
+    if param is not None and any(
+        maker.form in ("{0} + 1", "1 + {0}") and maker.inputs == (param,) for maker in makings
+    ):
         return "step"
     for label in (*(own_name(maker) for maker in makings), () if param is not None else step.label[-1:]):
         if label:
