@@ -80,6 +80,7 @@ def convert(
     name: str | None = None,
     checkpoint: str | Path | None = None,
     *,
+    signature: str | None = None,
     style: str = "blocks",
     keep_nhwc: bool = False,
     allow_unsupported: bool = False,
@@ -89,11 +90,12 @@ def convert(
 
     Args:
         source: a path (GraphDef, text or binary, .meta, TensorBoard log, SavedModel), a GraphDef or a tf.Graph.
-        inputs: tensors to cut the graph at; by default its placeholders.
-        outputs: the network's outputs; by default what the loss takes, or the graph's ends.
+        inputs: tensors to cut the graph at; by default the signature's inputs, or the graph's placeholders.
+        outputs: the network's outputs; by default the signature's, what the loss takes, or the graph's ends.
         loss: the loss tensor, where the graph leaves it open.
         name: the network's class name; by default the file's or folder's, if that says something.
-        checkpoint: TensorFlow checkpoint, .npy or .npz with the variables' values.
+        checkpoint: TensorFlow checkpoint, .npy or .npz with the variables' values, instead of the source's own.
+        signature: which of a SavedModel's signatures; by default `serving_default`.
         style: "blocks" or "flat".
         keep_nhwc: images stay channels-last at the network's boundary.
         allow_unsupported: write code that raises NotImplementedError where an op has no form.
@@ -101,18 +103,18 @@ def convert(
 
     Raises: SourceError, GraphError, UnsupportedOpError.
     """
-    found = read_source(source)
+    found = read_source(source, signature)
     graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
-    roles = split(graph, inputs, outputs, loss)
-    flow = recover_flow(roles.graph, found.graph_def, roles.ends)
-    layout = assign_layout(rewrite(flow, roles.ends), layout_of, roles.outputs, keep_nhwc)
+    roles = recover_flow(split(graph, *found.ends(inputs, outputs, loss), loss), found.graph_def)
+    layout = assign_layout(rewrite(roles.graph, roles.ends), layout_of, roles.outputs, keep_nhwc)
     lowered = lower(layout, roles, allow_unsupported)
     title = class_name(name or found.name or _FALLBACK_NAME)
     stem = _stem(name or found.name or _FALLBACK_NAME)
     module = emit(structure(lowered, title, style), stem)
-    values = _values(module, checkpoint)
+    brought = found.load_weights() if checkpoint is None and module.weights and found.load_weights else None
+    values = _values(module, checkpoint, brought)
     drawn: tuple[str, ...] = ()
-    if checkpoint is None and values is not None and roles.optimizer is not None:
+    if checkpoint is None and brought is None and values is not None and roles.optimizer is not None:
         drawn = (
             f"{stem}.ckpt holds arrays of the graph and weights drawn as it says: train with --checkpoint {stem}.ckpt",
         )
@@ -145,23 +147,27 @@ def _notes(roles: Roles) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _values(module: Module, checkpoint: str | Path | None) -> dict[str, np.ndarray] | None:
+def _values(
+    module: Module, checkpoint: str | Path | None, brought: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray] | None:
     """Every parameter's value in MindSpore's layout; None if the values are not known and not needed.
 
-    Without a checkpoint, a graph that holds arrays (large constants, initial values) gets its variables drawn as it
-    says, so that the arrays have a checkpoint to be in.
+    They are the checkpoint's, else those that the source brought along. Without either, a graph that holds arrays
+    (large constants, initial values) gets its variables drawn as it says, so that the arrays have a checkpoint to be
+    in.
 
     Raises: SourceError naming every variable that the checkpoint lacks or has in another shape.
     """
     weights = module.weights.values()
-    if not module.weights or (checkpoint is None and not any(_holds_array(weight) for weight in weights)):
+    given = read_weights(checkpoint) if checkpoint is not None else brought
+    if not module.weights or (given is None and not any(_holds_array(weight) for weight in weights)):
         return None
-    stored: Mapping[str, np.ndarray] = read_weights(checkpoint) if checkpoint is not None else {}
+    stored: Mapping[str, np.ndarray] = given or {}
     random = np.random.default_rng(0)
     values, wrong = {}, []
     for name, weight in module.weights.items():
         value = weight.value if weight.value is not None else _stored(stored, weight)
-        if value is None and checkpoint is None and weight.initializer is not None:
+        if value is None and given is None and weight.initializer is not None:
             value = weight.initializer.draw(weight.source_shape, random)
         if value is None:
             wrong.append(f"{weight.variable} is missing")

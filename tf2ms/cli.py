@@ -70,6 +70,7 @@ def _graph_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=1,224,224,3",
                      help="Shape of an input that the graph leaves open; may be repeated."),
+        click.option("--signature", metavar="NAME", help="Which of a SavedModel's signatures.  [serving_default]"),
         click.option("--loss", metavar="TENSOR", help="The loss, where the graph leaves it open."),
         click.option("--outputs", callback=_names, metavar="A,B", help="The network's outputs."),
         click.option("--inputs", callback=_names, metavar="A,B", help="Tensors to cut the graph at."),
@@ -105,6 +106,7 @@ def inspect(graph: str, as_json: bool, **options: Any) -> None:
       tf2ms inspect logs/
       tf2ms inspect graph.pb --json
       tf2ms inspect graph.pb --outputs logits
+      tf2ms inspect saved_model/ --signature serving_default
     """
     from tf2ms.inspection import inspect as inspect_graph
 
@@ -135,6 +137,7 @@ def convert(graph: str, folder: str, force: bool, verified: bool, as_json: bool,
     Examples:
       tf2ms convert logs/ -o out/ --name PoseNet
       tf2ms convert model.meta -o out/ --checkpoint model.ckpt
+      tf2ms convert saved_model/ -o out/ --signature serving_default
       tf2ms convert frozen.pb -o out/ --outputs logits --shape input=1,224,224,3
     """
     from tf2ms.api import convert as convert_graph
@@ -248,6 +251,10 @@ def _show(found: Inspection) -> None:
 def _sections(found: Inspection) -> list[tuple[str, list[str]]]:
     """The table of `inspect`: a title and its lines."""
     sections: list[tuple[str, list[str]]] = []
+    if found.signatures:
+        mark = {found.signature: "  <- read"}
+        lines = [f"{name}{text}{mark.get(name, '')}" for name, text in found.signatures.items()]
+        sections.append(("Signatures", lines))
     roles = found.roles
     if roles is not None:
         purposes = {"backbone": "backbone", "loss": "loss only", "nothing": "not used"}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tf2ms.errors import Unsupported, UnsupportedOpError
+from tf2ms.flow import recover_flow
 from tf2ms.graph import Graph, Tensor, build_graph
 from tf2ms.layout import assign_layout
 from tf2ms.lower import lower
@@ -29,6 +30,8 @@ class Inspection:
     op_counts: Mapping[str, int]
     unsupported: tuple[Unsupported, ...]
     notes: tuple[str, ...]
+    signatures: Mapping[str, str] = field(default_factory=dict)  # name -> "(x: float [?, 3]) -> y: float [?, 4]"
+    signature: str | None = None  # the one that was read
 
     @property
     def trainable(self) -> int:
@@ -64,6 +67,8 @@ class Inspection:
             "name": self.name,
             "kind": self.kind,
             "nodes": self.nodes,
+            "signatures": dict(self.signatures),
+            "signature": self.signature,
             "training": bool(roles and roles.optimizer),
             "variables": self.trainable,
             "parameters": self.parameters,
@@ -98,28 +103,36 @@ def inspect(
     outputs: Sequence[str] | None = None,
     loss: str | None = None,
     *,
+    signature: str | None = None,
     shapes: Mapping[str, Sequence[int | None]] | None = None,
 ) -> Inspection:
     """Reads a graph and says what plays which part in it. Arguments and errors as for `convert`.
 
     What has no MindSpore form is listed in the result instead of being raised.
     """
-    found = read_source(source)
+    found = read_source(source, signature)
+    called = {name: item.description for name, item in found.signatures.items()}
+    read = found.signature.name if found.signature else None
     graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
     try:
-        roles = split(graph, inputs, outputs, loss)
+        roles = split(graph, *found.ends(inputs, outputs, loss), loss)
     except UnsupportedOpError as error:
         counts = Counter(node.op for node in graph)
-        return Inspection(found.name, found.kind, len(graph), None, graph, _sorted(counts), error.items, found.notes)
+        return Inspection(
+            found.name, found.kind, len(graph), None, graph, _sorted(counts), error.items, found.notes, called, read
+        )
     kept = graph.ancestors(tensor.node for tensor in roles.ends)
     counts = Counter(graph[name].op for name in kept if not graph[name].is_weight())
-    layout = assign_layout(rewrite(roles.graph, roles.ends), layout_of, roles.outputs)
+    flow = recover_flow(roles, found.graph_def)
+    layout = assign_layout(rewrite(flow.graph, roles.ends), layout_of, roles.outputs)
     try:
-        unsupported = lower(layout, roles).unsupported
+        unsupported = lower(layout, flow).unsupported
     except UnsupportedOpError as error:
         unsupported = error.items
-    notes = (*found.notes, *roles.notes)
-    return Inspection(found.name, found.kind, len(graph), roles, graph, _sorted(counts), unsupported, notes)
+    notes = (*found.notes, *flow.notes)
+    return Inspection(
+        found.name, found.kind, len(graph), roles, graph, _sorted(counts), unsupported, notes, called, read
+    )
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:

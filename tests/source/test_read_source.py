@@ -69,7 +69,8 @@ def test_saved_models(exports, module_export, tf):
     assert first.kind == "SavedModel"
     assert {"images", "output"} <= {node.name for node in first.graph_def.node}
     second = read_source(module_export / "saved2" / "saved_model.pb")
-    assert second.kind == "SavedModel" and second.graph_def.library.function
+    assert second.kind == "SavedModel" and [key for key, _ in second.signature.inputs] == ["x"]
+    assert {"MatMul", "Relu"} <= {node.op for node in second.graph_def.node}, "functions stand in their place"
 
 
 def test_saved_model_serves(exports, tmp_path):

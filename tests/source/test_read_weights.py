@@ -38,7 +38,7 @@ def test_moved_folder(exports, tmp_path):
 
 def test_object_based(module_export):
     weights = read_weights(module_export / "objects")
-    assert list(weights) == ["kernel"]
+    assert list(weights) == ["kernel", "dense/kernel"], "by the way to the object, and by the variable's name"
     np.testing.assert_array_equal(weights["kernel"], np.arange(12, dtype=np.float32).reshape(3, 4), strict=True)
     saved = read_weights(module_export / "saved2")
     np.testing.assert_array_equal(saved["kernel"], weights["kernel"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from tensorboard.compat.proto.function_pb2 import FunctionDef
 from tensorboard.compat.proto.graph_pb2 import GraphDef
@@ -17,9 +16,9 @@ from tf2ms.graph import Body, Graph, Node, Shape, Tensor, build_graph
 from tf2ms.graph.build import dtype_name, dtype_number
 from tf2ms.graph.types import CONSTANT_OPS, VARIABLE_OPS
 from tf2ms.source import infer_shapes
-from tf2ms.source.lazy import tensorflow
+from tf2ms.source.functions import function_graph
 
-_FUNCTIONAL = {
+FUNCTIONAL = {
     "Case": ("branches",),
     "StatelessCase": ("branches",),
     "If": ("then_branch", "else_branch"),
@@ -39,15 +38,14 @@ class Library:
 
     def __init__(self, graph_def: GraphDef):
         self._functions = {function.signature.name: function for function in graph_def.library.function}
-        self._library = graph_def.library
-        self._versions = graph_def.versions
+        self._graph_def = graph_def
 
     def with_bodies(self, graph: Graph, ends: Sequence[Tensor] = (), depth: int = 0) -> Graph:
         """The graph with every functional If, While and Case holding its functions as bodies.
 
         Raises: GraphError for a function that is not in the library, or that calls itself.
         """
-        if not any(node.op in _FUNCTIONAL and not node.bodies for node in graph):
+        if not any(node.op in FUNCTIONAL and not node.bodies for node in graph):
             return graph
         if depth > _MAX_DEPTH:
             raise GraphError(f"the graph's functions call each other more than {_MAX_DEPTH} deep")
@@ -61,13 +59,13 @@ class Library:
         return substituted(Graph(nodes, graph.aliases), passed)
 
     def _structured(self, node: Node, graph: Graph, depth: int, ends: Sequence[Tensor]) -> Node:
-        if node.bodies or node.op not in _FUNCTIONAL:
+        if node.bodies or node.op not in FUNCTIONAL:
             return node
         op = node.op.removeprefix("Stateless")
         if op == "Case":
             names = [function.name for function in node.attr("branches", ())]
         else:
-            names = [getattr(node.attr(key), "name", "") for key in _FUNCTIONAL[node.op]]
+            names = [getattr(node.attr(key), "name", "") for key in FUNCTIONAL[node.op]]
         functions = [self._function(name, node) for name in names]
         if op == "While":
             return self._loop(replace(node, op=op), functions[0], functions[1], graph, depth, ends)
@@ -124,21 +122,15 @@ class Library:
         name = function.signature.name
         if len(arguments) != len(given):
             raise GraphError(f"the function '{name}' is called with {len(given)} inputs, it takes {len(arguments)}")
-        graph_def = GraphDef(library=self._library, versions=self._versions)
+        graph_def, results = function_graph(self._graph_def, name)
         bound: dict[Tensor, Tensor] = {}
         around: dict[str, Node] = {}
-        for index, argument in enumerate(arguments):
-            if index in params:
-                param = params[index]
-                _add_argument(graph_def, argument, param, param.shape())
-                bound[Tensor(argument.name)] = Tensor(param.name)
-                around[param.name] = param
-            else:
-                outer = graph[given[index].node]
-                _add_argument(graph_def, argument, outer, graph.shape(given[index]))
-                bound[Tensor(argument.name)] = given[index]
-                around[outer.name] = outer_node(outer)
-        results = _add_nodes(graph_def, function)
+        for index, node in enumerate(graph_def.node[: len(arguments)]):
+            source = params[index] if index in params else graph[given[index].node]
+            tensor = Tensor(source.name) if index in params else given[index]
+            _bind(node, source, source.shape(tensor.index))
+            bound[Tensor(node.name)] = tensor
+            around[source.name] = outer_node(source)
         inner = build_graph(graph_def, infer_shapes(graph_def))
         body = renamed(inner, [inner.tensor(text) for text in results], prefix, bound)
         nested = self.with_bodies(Graph({**around, **body.graph.nodes}), body.outputs, depth + 1)
@@ -166,57 +158,20 @@ def _common(a: Shape, b: Shape) -> Shape:
     return tuple(x if x == y else None for x, y in zip(a, b, strict=True))
 
 
-def _add_argument(graph_def: GraphDef, argument: Any, bound: Node, shape: Shape) -> None:
-    """An argument as a node that gives shape inference all it can use: the small constant or variable it is bound to."""
-    node = graph_def.node.add(name=argument.name, op="Placeholder")
-    value = bound.attr("value") if bound.op in CONSTANT_OPS else None
-    dtype = argument.type
+def _bind(argument: NodeDef, source: Node, shape: Shape) -> None:
+    """Makes an argument of what it is bound to, as far as shape inference can use it: constant, variable or shape."""
+    dtype = argument.attr["dtype"].type
+    argument.ClearField("attr")
+    value = source.attr("value") if source.op in CONSTANT_OPS else None
     if value is not None and value.size <= _MAX_CONSTANT and value.dtype.kind in "biuf":
-        node.op = "Const"
-        node.attr["value"].tensor.CopyFrom(make_tensor_proto(value))
-    elif bound.op in VARIABLE_OPS:
-        node.op, shape = bound.op, bound.weight_shape()
-        dtype = dtype_number(str(bound.attr("dtype", "float32")))
-    node.attr["dtype"].type = dtype
-    if node.op != "Const":
-        node.attr["shape"].shape.unknown_rank = shape is None
-        for size in shape or ():
-            node.attr["shape"].shape.dim.add(size=-1 if size is None else size)
-
-
-def _add_nodes(graph_def: GraphDef, function: FunctionDef) -> list[str]:
-    """Adds the function's nodes with edges named as in a graph; returns the tensors that it gives."""
-    arguments = {argument.name for argument in function.signature.input_arg}
-    sources = {node.name: node for node in function.node_def}
-
-    def tensor(text: str) -> str:
-        name, _, rest = text.partition(":")
-        if name in arguments or text.startswith("^") or not rest:
-            return text
-        output, _, index = rest.partition(":")
-        if name not in sources:
-            raise GraphError(f"function '{function.signature.name}' reads '{name}', which it does not hold")
-        return f"{name}:{_first_output(sources[name], output) + int(index or 0)}"
-
-    for node in function.node_def:
-        copied = graph_def.node.add()
-        copied.CopyFrom(node)
-        copied.input[:] = [tensor(text) for text in node.input]
-    return [tensor(function.ret[result.name]) for result in function.signature.output_arg]
-
-
-def _first_output(node: NodeDef, output: str) -> int:
-    """The number of the first tensor that the op calls `output`."""
-    tensorflow("reading the functions of a graph")
-    from tensorflow.python.framework import op_def_registry
-
-    definition = op_def_registry.get(node.op)
-    place = 0
-    for argument in definition.output_arg if definition is not None else ():
-        if argument.name == output:
-            break
-        if argument.type_list_attr:
-            place += len(node.attr[argument.type_list_attr].list.type)
-        else:
-            place += node.attr[argument.number_attr].i if argument.number_attr else 1
-    return place
+        argument.op = "Const"
+        argument.attr["value"].tensor.CopyFrom(make_tensor_proto(value))
+        argument.attr["dtype"].type = dtype
+        return
+    if source.op in VARIABLE_OPS:
+        argument.op, shape = source.op, source.weight_shape()
+        dtype = dtype_number(str(source.attr("dtype", "float32")))
+    argument.attr["dtype"].type = dtype
+    argument.attr["shape"].shape.unknown_rank = shape is None
+    for size in shape or ():
+        argument.attr["shape"].shape.dim.add(size=-1 if size is None else size)

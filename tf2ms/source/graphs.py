@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from google.protobuf.message import Message
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
 
 from tf2ms.errors import SourceError
 from tf2ms.source.events import LoggedGraph, is_event_file, newest_graph
+from tf2ms.source.functions import inline_calls
 from tf2ms.source.messages import EXPECTED, decode, decode_file, give_graph_too, plausible
 from tf2ms.source.naming import suggested_name
+from tf2ms.source.saved_model import (
+    Signature,
+    choose_signature,
+    op_definitions,
+    serving_graph,
+    signatures_of,
+    variable_keys,
+)
 
 MAX_BYTES = 2**31 - 1  # what a protobuf can hold
 
@@ -28,9 +39,13 @@ class Source:
     `path`: what the user gave (an empty path for a graph in memory).
     `kind`: in human words: "GraphDef", "GraphDef (text)", "MetaGraphDef", "MetaGraphDef (text)", "TensorBoard log",
     "SavedModel".
-    `graph_def`: the graph, in tensorboard's message class; it has one node or more, each with a name and an op.
+    `graph_def`: the graph, in tensorboard's message class; it has one node or more, each with a name and an op. What
+    it calls as functions stands in its place.
     `name`: what the file or folder name suggests as the model's name, None if it says nothing.
     `notes`: choices made while reading that the user should know of.
+    `signatures`: the ways to call a SavedModel; `signature`: the one that was chosen, whose inputs and outputs are the
+    network's unless the user names others.
+    `load_weights`: reads the variables' values that the source brings along, by variable; None if it brings none.
     """
 
     path: Path
@@ -38,25 +53,51 @@ class Source:
     graph_def: GraphDef
     name: str | None = None
     notes: tuple[str, ...] = ()
+    signatures: Mapping[str, Signature] = field(default_factory=dict)
+    signature: Signature | None = None
+    load_weights: Callable[[], Mapping[str, np.ndarray]] | None = field(default=None, compare=False)
+
+    def ends(
+        self, inputs: Sequence[str] | None, outputs: Sequence[str] | None, loss: str | None
+    ) -> tuple[Sequence[str] | None, Sequence[str] | None]:
+        """(inputs, outputs) as the user gives them, else the signature's; None where neither says.
+
+        Somebody who names a loss wants the training graph, whatever serving needs.
+        """
+        if self.signature is None or loss is not None:
+            return inputs, outputs
+        if not outputs:
+            outputs = list(dict.fromkeys(tensor for _, tensor in self.signature.outputs))
+            inputs = inputs or list(dict.fromkeys(tensor for _, tensor in self.signature.inputs))
+        return inputs, outputs
 
 
-def read_source(source: str | os.PathLike[str] | Any) -> Source:
+def read_source(source: str | os.PathLike[str] | Any, signature: str | None = None) -> Source:
     """The graph in a file, a folder or a Python object.
 
     `source`: a path; or a GraphDef (tensorboard's class or TensorFlow's), or an object with `as_graph_def()` such as a
-    `tf.Graph`. Raises SourceError, which says what the input looks like and what to give instead.
+    `tf.Graph`. `signature`: which one of a SavedModel's; by default `serving_default`. Raises SourceError, which says
+    what the input looks like and what to give instead.
     """
     if not isinstance(source, str | os.PathLike):
-        return _from_object(source)
+        found = _from_object(source)
+        _refuse_signature(found, signature)
+        return found
     path = Path(source)
     try:
-        found = _from_folder(path) if path.is_dir() else _from_file(path)
+        found = _from_folder(path, signature) if path.is_dir() else _from_file(path, signature)
     except (OSError, MemoryError, ValueError) as error:  # ValueError: a null character in the path
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise SourceError(f"{path}: cannot be read: {reason}") from error
     if not found.graph_def.node:
         raise SourceError(f"{path}: the graph in it holds no nodes ({found.kind}): give {EXPECTED} of a built model")
+    _refuse_signature(found, signature)
     return found
+
+
+def _refuse_signature(found: Source, signature: str | None) -> None:
+    if signature is not None and found.signature is None:
+        raise SourceError(f"a {found.kind} has no signatures: name its outputs with --outputs instead of --signature")
 
 
 def _from_object(source: Any) -> Source:
@@ -74,18 +115,17 @@ def _from_object(source: Any) -> Source:
         raise SourceError("the GraphDef has nodes without a name or an op: give the GraphDef of a built tf.Graph")
     if not graph_def.node:
         raise SourceError("the GraphDef holds no nodes: give the graph of a built model")
-    return Source(Path(), "GraphDef", graph_def)
+    return Source(Path(), "GraphDef", inline_calls(graph_def))
 
 
 # Folders
 
 
-def _from_folder(path: Path) -> Source:
+def _from_folder(path: Path, signature: str | None) -> Source:
     """A SavedModel or a TensorBoard log folder."""
     for name in ("saved_model.pb", "saved_model.pbtxt"):
         if (path / name).is_file():
-            found = _from_file(path / name)
-            return Source(path, found.kind, found.graph_def, suggested_name(path), found.notes)
+            return replace(_from_file(path / name, signature), path=path, name=suggested_name(path))
     entries = sorted(path.iterdir())
     inner = [file for folder in entries if folder.is_dir() for file in _readable_entries(folder)]
     logs = [file for file in entries + inner if "tfevents" in file.name and file.is_file()]
@@ -137,14 +177,14 @@ def _from_log(path: Path, files: list[Path]) -> Source:
     message = decode(graph.data, MetaGraphDef if meta else GraphDef)
     if message is None:
         raise SourceError(f"{file}: the graph in it cannot be decoded: write the log again")
-    graph_def = _with_defaults(message) if isinstance(message, MetaGraphDef) else message
+    graph_def = _complete(message) if isinstance(message, MetaGraphDef) else inline_calls(message)
     return Source(path, "TensorBoard log", graph_def, suggested_name(path), tuple(notes))
 
 
 # Files
 
 
-def _from_file(path: Path) -> Source:
+def _from_file(path: Path, signature: str | None) -> Source:
     """A graph from one file."""
     try:
         status = path.stat()
@@ -167,13 +207,32 @@ def _from_file(path: Path) -> Source:
     suffix = " (text)" if is_text else ""
     name = suggested_name(path)
     if isinstance(message, GraphDef):
-        return Source(path, "GraphDef" + suffix, message, name)
+        return Source(path, "GraphDef" + suffix, inline_calls(message), name)
     if isinstance(message, MetaGraphDef):
-        return Source(path, "MetaGraphDef" + suffix, _with_defaults(message), name)
+        return Source(path, "MetaGraphDef" + suffix, _complete(message), name)
+    return _from_saved_model(path, message, signature)
+
+
+def _from_saved_model(path: Path, message: Message, name: str | None) -> Source:
     meta_graph, notes = _serving(path, message)
-    if path.stem == "saved_model":
-        name = suggested_name(path.parent)
-    return Source(path, "SavedModel", _with_defaults(meta_graph), name, notes)
+    _fill_defaults(meta_graph)
+    signatures = signatures_of(meta_graph)
+    signature = choose_signature(path, signatures, name)
+    title = suggested_name(path.parent if path.stem == "saved_model" else path)
+    if signature is not None and len(signatures) > 1:
+        others = ", ".join(key for key in signatures if key != signature.name)
+        notes = (*notes, f"the signature '{signature.name}' was read; others: {others}")
+    prefix = path.parent / "variables" / "variables"
+    load = partial(_stored_variables, prefix, meta_graph) if Path(f"{prefix}.index").is_file() else None
+    graph_def = serving_graph(path, meta_graph, signature)
+    return Source(path, "SavedModel", graph_def, title, notes, signatures, signature, load)
+
+
+def _stored_variables(prefix: Path, meta_graph: MetaGraphDef) -> Mapping[str, np.ndarray]:
+    """The values beside a SavedModel, by variable."""
+    from tf2ms.source.weights import read_weights
+
+    return read_weights(prefix).renamed(variable_keys(meta_graph))
 
 
 def _serving(path: Path, saved_model: Any) -> tuple[MetaGraphDef, tuple[str, ...]]:
@@ -187,11 +246,17 @@ def _serving(path: Path, saved_model: Any) -> tuple[MetaGraphDef, tuple[str, ...
     return found[chosen], (note,) if len(found) > 1 else ()
 
 
-def _with_defaults(meta_graph: MetaGraphDef) -> GraphDef:
-    """The graph, with the attributes that were left out of it because they have their op's default value."""
+def _complete(meta_graph: MetaGraphDef) -> GraphDef:
+    """A MetaGraphDef's graph with all attributes, and its functions in place."""
+    _fill_defaults(meta_graph)
+    return inline_calls(meta_graph.graph_def, op_definitions(meta_graph))
+
+
+def _fill_defaults(meta_graph: MetaGraphDef) -> None:
+    """Puts back the attributes that were left out of the graph because they have their op's default value."""
     graph_def, info = meta_graph.graph_def, meta_graph.meta_info_def
     if not info.stripped_default_attrs:
-        return graph_def
+        return
     defaults = {
         op.name: [attr for attr in op.attr if attr.HasField("default_value")] for op in info.stripped_op_list.op
     }
@@ -200,7 +265,6 @@ def _with_defaults(meta_graph: MetaGraphDef) -> GraphDef:
             for attr in defaults.get(node.op, ()):
                 if attr.name not in node.attr:
                     node.attr[attr.name].CopyFrom(attr.default_value)
-    return graph_def
 
 
 def _few(names: Iterable[str]) -> str:

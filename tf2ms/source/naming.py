@@ -1,9 +1,12 @@
-"""What a path suggests as the name of the model."""
+"""Names: what a path suggests for the model, what a checkpoint's keys end with."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+OBJECT_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+"""What ends a variable's key in an object-based checkpoint."""
 
 _SUFFIX = re.compile(r"(?:\.(?:pb|pbtxt|prototxt|txt|meta|index|ckpt)|\.ckpt-\d+|\.data-\d+-of-\d+)$", re.IGNORECASE)
 _MEANINGLESS = re.compile(

@@ -17,11 +17,12 @@ import numpy as np
 from tf2ms.errors import SourceError
 from tf2ms.source.graphs import read_source
 from tf2ms.source.lazy import tensorflow
+from tf2ms.source.naming import OBJECT_SUFFIX
 from tf2ms.source.npy import RefusedError, read_npy
 
 _STATE = b"model_checkpoint_path:"  # how a folder's `checkpoint` file begins
 _TABLE = bytes.fromhex("57fb808b247547db")  # how a checkpoint's table of tensors ends
-_OBJECT_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+_OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 EXPECTED = "a TensorFlow checkpoint (its prefix, .index file or folder), .npy or .npz"
 
 
@@ -43,13 +44,19 @@ class Weights(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._loaders)
 
+    def renamed(self, keys: Mapping[str, str]) -> Weights:
+        """These arrays, and those that `keys` (another name -> name here) gives other names."""
+        more = {name: self._loaders[key] for name, key in keys.items() if key in self._loaders}
+        return Weights({**self._loaders, **more})
+
 
 def read_weights(path: str | os.PathLike[str]) -> Weights:
     """The arrays in a checkpoint or NumPy file, by variable name.
 
     `path`: a TensorFlow checkpoint, name-based or object-based (its prefix, its `.index` or data file, or a folder with
     a `checkpoint` file or a single checkpoint); a `.npy` file of a dict {layer: {"weights": array, ...}}, whose arrays
-    are called `layer/weights`; or a `.npz`. Keys of object-based checkpoints lose `/.ATTRIBUTES/VARIABLE_VALUE`.
+    are called `layer/weights`; or a `.npz`. Keys of object-based checkpoints lose `/.ATTRIBUTES/VARIABLE_VALUE`, and
+    their variables are found under their own names as well, where those tell them apart.
     Text entries are left out. Raises SourceError, which says what is wrong and what to give.
     """
     path = Path(path)
@@ -199,7 +206,22 @@ def _from_checkpoint(prefix: Path) -> Weights:
             raise SourceError(f"{prefix}: {key} cannot be read: {_first_line(error)}: copy it again") from error
 
     keys = sorted(key for key, dtype in dtypes.items() if dtype != tf.string)
-    return Weights({key.removesuffix(_OBJECT_SUFFIX): partial(load, key) for key in keys})
+    loaders = {key.removesuffix(OBJECT_SUFFIX): partial(load, key) for key in keys}
+    if _OBJECTS in dtypes:
+        return Weights(loaders).renamed(_full_names(reader.get_tensor(_OBJECTS)))
+    return Weights(loaders)
+
+
+def _full_names(serialized: bytes) -> dict[str, str]:
+    """variable -> key of an object-based checkpoint, as far as the variables' names tell them apart."""
+    from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+
+    keys: dict[str, set[str]] = {}
+    for node in TrackableObjectGraph.FromString(serialized).nodes:
+        for attribute in node.attributes:
+            if attribute.name == "VARIABLE_VALUE" and attribute.full_name:
+                keys.setdefault(attribute.full_name, set()).add(attribute.checkpoint_key.removesuffix(OBJECT_SUFFIX))
+    return {name: found.pop() for name, found in keys.items() if len(found) == 1}
 
 
 def _first_line(error: Exception) -> str:

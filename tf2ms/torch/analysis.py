@@ -757,6 +757,8 @@ class Analysis:
             return UNKNOWN
         if row.name in ("torch.max", "torch.min", "torch.median") and (len(values) == 1 or TENSOR in values[1:]):
             return TENSOR
+        if row.gives == "loader":
+            return Value("loader", "columns" if values and columns_of(values[0]) else "wrapped")
         if row.gives == "first":
             return values[0] if values else UNKNOWN
         return Value(row.gives)
@@ -992,3 +994,32 @@ def told_by_use(function: cst.FunctionDef, name: str) -> Value:
     if name.lower().endswith("loader"):
         return Value("loader")
     return UNKNOWN
+
+
+class _Returned(cst.CSTVisitor):
+    """The names that `__getitem__` returns."""
+
+    def __init__(self) -> None:
+        self.names: list[list[str]] = []
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
+        return not self.names
+
+    def visit_Return(self, node: cst.Return) -> None:
+        if isinstance(node.value, cst.Tuple):
+            self.names.append([e.value.value if isinstance(e.value, cst.Name) else "" for e in node.value.elements])
+        else:
+            self.names.append([])
+
+
+def columns_of(dataset: Value) -> list[str]:
+    """The columns of a dataset of the user's: what `__getitem__` returns, [] when that is not told."""
+    info = dataset.of
+    if not isinstance(info, ClassInfo) or (method := info.method("__getitem__")) is None:
+        return []
+    visitor = _Returned()
+    method.node.body.visit(visitor)
+    if not visitor.names or not all(len(n) == len(visitor.names[0]) for n in visitor.names) or not visitor.names[0]:
+        return []
+    names = [n or f"column_{i}" for i, n in enumerate(visitor.names[0])]
+    return names if len(set(names)) == len(names) else [f"column_{i}" for i in range(len(names))]

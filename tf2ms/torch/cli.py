@@ -37,6 +37,13 @@ class _Reported(click.ClickException):
     "--verify", "expression", metavar="EXPR", help="Run both and compare: what makes the network, 'Model(10)'."
 )
 @click.option("--input", "inputs", multiple=True, metavar="SHAPE", help="2,3,224,224, or 2,35:1000 for whole numbers.")
+@click.option(
+    "--train-style",
+    type=click.Choice(["functional", "cells", "model"]),
+    default="functional",
+    show_default=True,
+    help="How plain training steps are written: ms.value_and_grad, nn.TrainOneStepCell in the loop, or Model.train.",
+)
 @click.option("--report", type=click.Path(path_type=Path), help="Write the report as .html or .json.")
 @click.option("--force", is_flag=True, help="Overwrite files that were edited since they were written.")
 def torch_command(
@@ -45,6 +52,7 @@ def torch_command(
     weights: Path | None,
     expression: str | None,
     inputs: tuple[str, ...],
+    train_style: str,
     report: Path | None,
     force: bool,
 ) -> None:
@@ -57,7 +65,7 @@ def torch_command(
     if report is not None and report.suffix not in (".html", ".json"):
         raise click.UsageError("--report writes .html or .json")
     try:
-        _convert(paths, output, weights, expression, inputs, report, force)
+        _convert(paths, output, weights, expression, inputs, train_style, report, force)
     except Tf2msError as error:
         raise _Reported(error) from error
 
@@ -68,6 +76,7 @@ def _convert(
     weights: Path | None,
     expression: str | None,
     inputs: tuple[str, ...],
+    train_style: str,
     report: Path | None,
     force: bool,
 ) -> None:
@@ -81,7 +90,7 @@ def _convert(
         from tf2ms.torch.weights import read_state
 
         state = read_state(weights)
-    converted = convert_package(sources)
+    converted = convert_package(sources, train_style)
     reports = [c.report for c in converted.values()]
     write_files(output, {name: c.text for name, c in converted.items()}, found.values(), force)
     if report is not None:

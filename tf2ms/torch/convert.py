@@ -14,9 +14,9 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 
 from tf2ms.errors import SourceError, Tf2msError
 from tf2ms.torch.analysis import Analysis, dotted, is_library
+from tf2ms.torch.names import names_of
 from tf2ms.torch.report import FileReport
 from tf2ms.torch.rewrite import FROM, IMPORTS, Rewriter
-from tf2ms.torch.training import names_of
 from tf2ms.torch.values import UNKNOWN
 
 MAX_BYTES = 20_000_000
@@ -43,16 +43,21 @@ def parse(text: str, path: str = "<script>") -> cst.Module:
         raise SourceError(f"{path}: cannot be parsed: {error}") from error
 
 
-def convert_source(text: str, path: str = "<script>") -> Converted:
+def convert_source(text: str, path: str = "<script>", train_style: str = "functional") -> Converted:
     """Converts the text of one file.
+
+    train_style: see `convert_package`.
 
     Raises: SourceError if it is no Python source, or imports PyTorch's names with a star.
     """
-    return convert_package({path: text})[path]
+    return convert_package({path: text}, train_style)[path]
 
 
-def convert_package(sources: Mapping[str, str]) -> dict[str, Converted]:
+def convert_package(sources: Mapping[str, str], train_style: str = "functional") -> dict[str, Converted]:
     """Converts files that import each other; keys are their paths.
+
+    train_style: how plain training steps are written: "functional" (`ms.value_and_grad`), "cells" (`nn.WithLossCell`
+    and `nn.TrainOneStepCell` in the loop as it is) or "model" (the same cells, the loop as `Model.train`).
 
     Raises: SourceError, naming the file.
     """
@@ -95,7 +100,7 @@ def convert_package(sources: Mapping[str, str]) -> dict[str, Converted]:
             result[path] = Converted(text, FileReport(path))
             continue
         try:
-            result[path] = _convert(modules[path](), wrappers[path], text, path)
+            result[path] = _convert(modules[path](), wrappers[path], text, path, train_style)
         except RecursionError as error:
             raise SourceError(f"{path}: nested too deeply to convert") from error
         except Tf2msError:
@@ -141,7 +146,7 @@ def module_name(path: str) -> str:
     return ".".join(p for p in parts if p not in ("/", "."))
 
 
-def _convert(analysis: Analysis, wrapper: MetadataWrapper, text: str, path: str) -> Converted:
+def _convert(analysis: Analysis, wrapper: MetadataWrapper, text: str, path: str, style: str) -> Converted:
     """Rewrites one analysed file."""
     if not analysis.uses_torch and not _knows_torch(analysis):
         return Converted(text, FileReport(path))
@@ -153,7 +158,7 @@ def _convert(analysis: Analysis, wrapper: MetadataWrapper, text: str, path: str)
             f"{path}: line {line}: a star import from {dotted(star.module) if star.module else ''}: "
             "its names cannot be told from the file's own; import them by name"
         )
-    rewriter = Rewriter(analysis, positions)
+    rewriter = Rewriter(analysis, positions, style)
     module = analysis.module.visit(rewriter)
     module = _imports(module, rewriter)
     result = module.code
@@ -240,7 +245,8 @@ def _imports(module: cst.Module, rewriter: Rewriter) -> cst.Module:
         lines += [f"import {r}" for r in sorted(rewriter.left_roots) if own.get(r, UNKNOWN).name != r]
     before = [s for s in module.body if _is_torch_import(s)]
     place = module.body.index(before[0]) if before else _after_header(module)
-    transformer = _TorchImports(rewriter.left | (_names_used(module) - set(rewriter.alias.values())))
+    ours = {*rewriter.alias.values(), *rewriter.helpers.values()}
+    transformer = _TorchImports(rewriter.left | (_names_used(module) - ours))
     body: list[cst.BaseStatement] = []
     comments: list[cst.EmptyLine] = []
     for index, statement in enumerate(module.body):
@@ -278,9 +284,11 @@ _BLANK = cst.EmptyLine(indent=False)
 
 @cache
 def _helper_sources() -> dict[str, cst.BaseStatement]:
-    """The definitions of helpers.py by name."""
-    text = (Path(__file__).parent / "helpers.py").read_text(encoding="utf-8")
-    return {s.name.value: s for s in cst.parse_module(text).body if isinstance(s, cst.FunctionDef | cst.ClassDef)}
+    """The definitions of the helpers by name."""
+    folder = Path(__file__).parent / "helpers"
+    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))]
+    statements = [s for text in texts for s in cst.parse_module(text).body]
+    return {s.name.value: s for s in statements if isinstance(s, cst.FunctionDef | cst.ClassDef)}
 
 
 def _helpers(rewriter: Rewriter) -> list[cst.BaseStatement]:
@@ -319,7 +327,7 @@ class _Rename(cst.CSTTransformer):
         name = original_node.value
         if original_node in self.skip:
             return updated_node
-        if name in ("ms", "mint", "nn", "np", "ops", "mnp"):
+        if name in IMPORTS:
             return cst.Name(self.rewriter.use(name))
         return cst.Name(self.renamed[name]) if name in self.renamed else updated_node
 

@@ -12,6 +12,7 @@ from libcst.metadata import CodeRange
 
 from tf2ms.torch import table
 from tf2ms.torch.analysis import Analysis, ClassInfo, dotted, integer, is_library
+from tf2ms.torch.plain import train_epochs
 from tf2ms.torch.report import Item
 from tf2ms.torch.table import Row
 from tf2ms.torch.target import (
@@ -162,7 +163,7 @@ class Insertions:
 class Rewriter(cst.CSTTransformer):
     """Rewrites one analysed file; `items` is what it did."""
 
-    def __init__(self, analysis: Analysis, positions: Mapping[cst.CSTNode, CodeRange]):
+    def __init__(self, analysis: Analysis, positions: Mapping[cst.CSTNode, CodeRange], style: str = "functional"):
         super().__init__()
         self.analysis = analysis
         self.positions = positions
@@ -181,7 +182,7 @@ class Rewriter(cst.CSTTransformer):
         self.function_stack: list[str] = []
         self.outer_functions: list[list[str]] = []
         self.taken = analysis.all_names
-        self.planner = Planner(analysis)
+        self.planner = Planner(analysis, self, style)
         self.text: str | None = None
         self.standing: set[cst.CSTNode] = set()
         self.assigned: dict[cst.CSTNode, cst.BaseExpression] = {}
@@ -665,20 +666,17 @@ class Rewriter(cst.CSTTransformer):
             losses = {b.loss: self.losses.get(b.call, code(b.loss)) for one in plan.backwards for b in (one, *one.more)}
             built = self.planner.build(plan, self._converted, losses.__getitem__, settle)
             body = [self._imported_statement(s) for s in built]
-        if any(s in self.planner.before for s in original.body):
-            result: list[cst.BaseStatement] = []
-            for statement in original.body:
-                result += statements_of(self.planner.before.get(statement, []))
-                result += self._converted(statement)
-            body = result
+        elif any(s in self.planner.before for s in original.body):
+            body = [made for statement in original.body for made in self._converted(statement)]
         return body
 
     def _converted(self, statement: cst.CSTNode) -> list[cst.BaseStatement]:
-        """What became of a statement."""
+        """What became of a statement, and what goes before it."""
         result = self.results.get(statement, statement)
+        before = self.planner.before.get(statement, [])
         if isinstance(result, cst.FlattenSentinel):
-            return list(result.nodes)
-        return [result] if isinstance(result, cst.BaseStatement) else []
+            return [*before, *result.nodes]
+        return [*before, result] if isinstance(result, cst.BaseStatement) else before
 
     def _imported_statement(self, statement: cst.BaseStatement) -> cst.BaseStatement:
         """Imports what the training step itself names."""
@@ -858,9 +856,16 @@ class Rewriter(cst.CSTTransformer):
                         "take them from get_parameters(), without the statistics of batch norm",
                     )
 
-    def leave_For(self, original_node: cst.For, updated_node: cst.For) -> cst.For:
+    def leave_For(
+        self, original_node: cst.For, updated_node: cst.For
+    ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
         self.planner.loops[-1].pop()
-        return updated_node
+        made = self.planner.trained.get(original_node)
+        if made is None and self.planner.trainers and isinstance(updated_node.body, cst.IndentedBlock):
+            made = train_epochs(updated_node, updated_node.body.body, self.planner.trainers)
+        if not made:
+            return updated_node
+        return cst.FlattenSentinel([made[0].with_changes(leading_lines=updated_node.leading_lines), *made[1:]])
 
     def visit_While(self, node: cst.While) -> None:
         self.planner.loops[-1].append(node)

@@ -7,120 +7,20 @@ that `loss` depends on move into a local `forward_fn`, which returns the loss an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Protocol
 
 import libcst as cst
+import libcst.matchers as m
 
-from tf2ms.torch import table
+from tf2ms.torch import plain, table
 from tf2ms.torch.analysis import Analysis
+from tf2ms.torch.names import Names, fresh, leaves, names_of, read_elsewhere
 from tf2ms.torch.target import code
 from tf2ms.torch.values import Value
 
 _CLIPS = {"torch.nn.utils.clip_grad_norm_": "norm", "torch.nn.utils.clip_grad_value_": "value"}
-
-
-class _Names(cst.CSTVisitor):
-    """Names that statements read and assign, in the order of evaluation, near enough."""
-
-    def __init__(self) -> None:
-        self.reads: set[str] = set()
-        self.writes: set[str] = set()
-        self.early: set[str] = set()  # read before assigned
-        self.inner: set[str] = set()
-
-    def _write(self, node: cst.CSTNode) -> None:
-        if isinstance(node, cst.Name):
-            self.writes.add(node.value)
-        elif isinstance(node, cst.Tuple | cst.List):
-            for item in node.elements:
-                self._write(item.value)
-        elif isinstance(node, cst.StarredElement):
-            self._write(node.value)
-        else:
-            node.visit(self)
-
-    def visit_Name(self, node: cst.Name) -> None:
-        self.reads.add(node.value)
-        if node.value not in self.writes:
-            self.early.add(node.value)
-
-    def visit_Attribute(self, node: cst.Attribute) -> bool:
-        node.value.visit(self)
-        return False
-
-    def visit_Arg(self, node: cst.Arg) -> bool:
-        node.value.visit(self)
-        return False
-
-    def visit_Param(self, node: cst.Param) -> bool:
-        if node.default is not None:
-            node.default.visit(self)
-        return False
-
-    def visit_Expr(self, node: cst.Expr) -> bool:
-        node.value.visit(self)
-        call = node.value
-        if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute):
-            method, owner = call.func.attr.value, call.func.value
-            if method.endswith("_") and not method.endswith("__") and isinstance(owner, cst.Name):
-                self._write(owner)  # changed in place: assigned anew in MindSpore
-        return False
-
-    def visit_Assign(self, node: cst.Assign) -> bool:
-        node.value.visit(self)
-        for target in node.targets:
-            self._write(target.target)
-        return False
-
-    def visit_AnnAssign(self, node: cst.AnnAssign) -> bool:
-        if node.value is not None:
-            node.value.visit(self)
-            self._write(node.target)
-        return False
-
-    def visit_AugAssign(self, node: cst.AugAssign) -> bool:
-        node.value.visit(self)
-        node.target.visit(self)
-        self._write(node.target)
-        return False
-
-    def visit_For(self, node: cst.For) -> bool:
-        node.iter.visit(self)
-        self._write(node.target)
-        node.body.visit(self)
-        if node.orelse is not None:
-            node.orelse.visit(self)
-        return False
-
-    def visit_AsName(self, node: cst.AsName) -> bool:
-        self._write(node.name)
-        return False
-
-    def visit_CompFor(self, node: cst.CompFor) -> None:
-        self.inner.update(_names_in(node.target))
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-        self.writes.add(node.name.value)
-        inner = _Names()
-        node.body.visit(inner)
-        self.reads |= inner.reads
-        self.early |= inner.early - self.writes
-        return False
-
-
-def _names_in(node: cst.CSTNode) -> set[str]:
-    visitor = _Names()
-    node.visit(visitor)
-    return visitor.reads
-
-
-def names_of(*nodes: cst.CSTNode) -> _Names:
-    """The names that nodes read and write."""
-    visitor = _Names()
-    for node in nodes:
-        node.visit(visitor)
-    visitor.early -= visitor.inner
-    return visitor
 
 
 @dataclass
@@ -140,6 +40,7 @@ class Backward:
     grads: str = "grads"
     more: list[Backward] = field(default_factory=list)  # later losses of the same step, added to this one
     unscaled: bool = False
+    closure: bool = False  # the block is a closure, which the optimizer calls
 
 
 @dataclass
@@ -149,6 +50,30 @@ class Plan:
     body: Sequence[cst.BaseStatement]
     backwards: list[Backward]
     inputs: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)  # index of backward → inputs, extras
+    plain: plain.PlainStep | None = None
+    loop: cst.CSTNode | None = None  # before which a plain step's cell is made
+    inner: cst.CSTNode | None = None  # the loop whose body the block is
+    later: frozenset[str] = frozenset()  # names that are read after the block
+
+
+Settle = Callable[[Sequence[cst.BaseStatement]], tuple[list[cst.BaseStatement], list[cst.EmptyLine]]]
+Converter = Callable[[cst.CSTNode], list[cst.BaseStatement]]
+
+
+class Tools(Protocol):
+    """What the planner needs of the rewriter."""
+
+    def note(self, node: cst.CSTNode, source: str, reason: str) -> None:
+        """Notes a remark for the report."""
+
+    def imported(self, expression: cst.BaseExpression) -> cst.BaseExpression:
+        """An expression of the table, its modules imported."""
+
+    def help(self, name: str) -> str:
+        """The local name of a helper."""
+
+    def reads_dataset(self) -> bool:
+        """Whether the file looks at `loader.dataset`."""
 
 
 def calls_in(node: cst.CSTNode) -> Iterator[cst.Call]:
@@ -170,21 +95,38 @@ class Planner:
 
     steps: a call → the statements that replace it (as text), for step, zero_grad and clipping.
     before: statements to put before a loop.
+    trained: the body of a loop → the statements that replace the loop.
+    style: "functional" for value_and_grad; "cells" and "model" for plain steps as MindSpore's training cells.
     """
 
-    def __init__(self, analysis: Analysis):
+    def __init__(self, analysis: Analysis, tools: Tools, style: str = "functional"):
         self.analysis = analysis
+        self.tools = tools
+        self.style = style
+        self.trained: dict[cst.CSTNode, list[cst.BaseStatement]] = {}
+        self.trainers: set[str] = set()
+        self.closed: set[str] = set()  # closures that return the loss and its gradients
         self.plans: dict[cst.CSTNode, Plan] = {}
         self.steps: dict[cst.Call, list[str]] = {}
         self.done: set[cst.Call] = set()
         self.failed: dict[cst.Call, str] = {}
-        self.before: dict[cst.CSTNode, list[str]] = {}
+        self.before: dict[cst.CSTNode, list[cst.BaseStatement]] = {}
         self.loops: list[list[cst.CSTNode]] = [[]]
         self.functions: list[cst.CSTNode] = [analysis.module]
         self.used: dict[cst.CSTNode, set[str]] = {}
         self.distributed = any(
             v.kind == "symbol" and v.name.endswith("DistributedDataParallel") for v in analysis.values.values()
         )
+
+    @cached_property
+    def closures(self) -> dict[str, str]:
+        """The optimizers whose `step` is given a function, by its name: those that call it themselves."""
+        found = {}
+        for node in m.findall(self.analysis.module, m.Call(m.Attribute(attr=m.Name("step")), [m.Arg(m.Name())])):
+            assert isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute)
+            if self.analysis.value(node.func.value).name == "torch.optim.LBFGS":
+                found[code(node.args[0].value)] = code(node.func.value)
+        return found
 
     def role(self, call: cst.Call) -> tuple[str, cst.BaseExpression | None]:
         """ "backward", "step", "zero", "clip" or "", and the object it is about."""
@@ -241,7 +183,7 @@ class Planner:
                 and before.optimizers == backward.optimizers
                 and before.accumulates == backward.accumulates
                 and before.scaler is None is backward.scaler
-                and not any(_leaves(s) for s in body[before.first : backward.last + 1])
+                and not any(leaves(s) for s in body[before.first : backward.last + 1])
             ):
                 # one pass over what both losses need; the gradient of a sum is the sum of the gradients
                 before.more.append(backward)
@@ -317,7 +259,7 @@ class Planner:
                 break
             first = earlier[0]
         for statement in body[first : last + 1]:
-            if _leaves(statement):
+            if leaves(statement):
                 raise ValueError("the statements that compute the loss contain return, break or continue")
         backward.first, backward.last = first, last
 
@@ -343,6 +285,12 @@ class Planner:
                     nested = index != backward.index and isinstance(body[index], cst.If)
                     backward.accumulates = backward.accumulates or nested
                 seen_zero.append(name)
+        function = self.functions[-1]
+        name = function.name.value if isinstance(function, cst.FunctionDef) else ""
+        if not backward.optimizers and name in self.closures and returned(body, backward.loss):
+            backward.optimizers.append(self.closures[name])
+            backward.closure = True
+            self.closed.add(name)
         if not backward.optimizers:
             raise ValueError("no optimizer step follows in the same block")
 
@@ -374,7 +322,7 @@ class Planner:
             suffix = code(backward.loss) if several and isinstance(backward.loss, cst.Name) else ""
             function = f"forward_{suffix}" if suffix else "forward_fn"
             grads = f"grads_{suffix}" if suffix else "grads"
-            backward.function, backward.grads = _fresh(function, used), _fresh(grads, used)
+            backward.function, backward.grads = fresh(function, used), fresh(grads, used)
             used |= {backward.function, backward.grads}
 
     def _replace(self, plan: Plan) -> None:
@@ -391,14 +339,18 @@ class Planner:
             plan.inputs[position] = (inputs, extras)
         if any(b.accumulates for b in plan.backwards) and self.loops[-1]:
             for backward in plan.backwards:
-                self.before.setdefault(self.loops[-1][0], []).append(f"{backward.grads} = None")
+                self.before.setdefault(self.loops[-1][0], []).append(_parse(f"{backward.grads} = None"))
+        if self.style != "functional":
+            self._find_plain(plan, outside)
         merged: dict[str, str] = {}
         for statement in plan.body:
             for call in calls_in(statement):
                 role, owner = self.role(call)
                 if owner is None or call in self.steps:
                     continue
-                if role == "step":
+                if role == "step" and plan.plain is not None:
+                    self.steps[call] = []
+                elif role == "step":
                     self.steps[call] = self._step(plan, code(owner), merged)
                     merged.pop(code(owner), None)
                 elif role == "zero":
@@ -410,12 +362,45 @@ class Planner:
                 elif role == "scaler":
                     self.steps[call] = self._unscale(plan, call)
 
+    def _find_plain(self, plan: Plan, outside: set[str]) -> None:
+        """Notes that a step is plain, or why not."""
+        try:
+            plan.plain, plan.loop = self._plain(plan)
+            plan.later = frozenset(outside)
+        except plain.NotPlain as reason:
+            for backward in plan.backwards:
+                self.tools.note(backward.call, "Tensor.backward", f"value_and_grad, as {reason}")
+
+    def _plain(self, plan: Plan) -> tuple[plain.PlainStep, cst.CSTNode]:
+        """The plain step of a block, and the outermost loop before which its cell may be made."""
+        backward = plan.backwards[0]
+        calls = [(self.role(call), call) for statement in plan.body for call in calls_in(statement)]
+        if len(plan.backwards) > 1 or backward.more or backward.again or len(backward.optimizers) > 1:
+            raise plain.NotPlain("there are several losses or optimizers")
+        if backward.accumulates or backward.scaler is not None or any(role == "clip" for (role, _), _ in calls):
+            raise plain.NotPlain("gradients are accumulated, scaled or clipped")
+        if backward.closure:
+            raise plain.NotPlain("the optimizer calls it itself")
+        inputs, extras = plan.inputs[0]
+        if inputs or extras:
+            raise plain.NotPlain(f"{', '.join(inputs or extras)} is used outside of the step")
+        other = {call for (role, _), call in calls if role in ("zero", "step")}
+        region = [s for s in plan.body[backward.first : backward.last + 1] if not other & set(calls_in(s))]
+        optimizer = next(owner for (role, owner), _ in calls if role == "step" and owner is not None)
+        step = plain.plain_step(region, backward.loss, optimizer, self.analysis)
+        loop = next((n for n in self.loops[-1] if not step.fixed & names_of(n).writes), None)
+        if loop is None:
+            raise plain.NotPlain("it is not in a loop over the same network and optimizer")
+        plan.inner = self.loops[-1][-1]
+        used = self.used[self.functions[-1]]
+        names = [fresh(name, used) for name in ("train_step", "net_with_loss", "trainer")]
+        used.update(names)
+        step = replace(step, cell=names[0], with_loss=names[1], trainer=names[2])
+        return step, loop
+
     def _outside(self, plan: Plan) -> set[str]:
         """Names that the function reads outside this block, after it."""
-        function = self.functions[-1]
-        visitor = _Outside(plan.body)
-        function.visit(visitor)
-        return visitor.reads
+        return read_elsewhere(self.functions[-1], plan.body)
 
     def _for_optimizer(self, plan: Plan, optimizer: str) -> list[Backward]:
         return [b for b in plan.backwards if optimizer in b.optimizers]
@@ -486,11 +471,13 @@ class Planner:
     def build(
         self,
         plan: Plan,
-        converted: Callable[[cst.CSTNode], list[cst.BaseStatement]],
+        converted: Converter,
         expression: Callable[[cst.BaseExpression], str],
-        settle: Callable[[Sequence[cst.BaseStatement]], tuple[list[cst.BaseStatement], list[cst.EmptyLine]]],
+        settle: Settle,
     ) -> list[cst.BaseStatement]:
         """The block with its statements converted and the forward parts in functions."""
+        if plan.plain is not None:
+            return self._build_plain(plan, plan.plain, converted, expression, settle)
         result: list[cst.BaseStatement] = []
         index = 0
         pending = {b.first: (position, b) for position, b in enumerate(plan.backwards)}
@@ -505,9 +492,64 @@ class Planner:
                 if backward.last >= backward.first:
                     index = backward.last + 1
                     continue
-            result += converted(plan.body[index])
+            made = converted(plan.body[index])
+            if any(b.closure for b in plan.backwards):
+                made = [_with_gradients(s, plan.backwards[0].grads) for s in made]
+            result += made
             index += 1
         return result
+
+    def _build_plain(
+        self,
+        plan: Plan,
+        step: plain.PlainStep,
+        converted: Converter,
+        expression: Callable[[cst.BaseExpression], str],
+        settle: Settle,
+    ) -> list[cst.BaseStatement]:
+        """The block with its plain step as a call of a training cell, or as a loop of `Model.train`."""
+        backward, imported = plan.backwards[0], self.tools.imported
+        first, last = backward.first, backward.last + 1
+        inside, _ = settle([s for statement in plan.body[first:last] for s in converted(statement)])
+        before, comments = settle([s for statement in plan.body[:first] for s in converted(statement)])
+        after, _ = settle([s for statement in plan.body[last:] for s in converted(statement)])
+        values = [_value(s) for s in inside]
+        loss = values[-1] if step.loss else cst.parse_expression(expression(backward.loss))
+        assert plan.loop is not None and plan.inner is not None and isinstance(loss, cst.BaseExpression)
+        ahead = self.before.setdefault(plan.loop, [])
+        if self.style == "model":
+            try:
+                self.trained[plan.inner] = self._train(plan, step, before, after)
+            except plain.NotPlain as reason:
+                self.tools.note(backward.call, "Tensor.backward", f"TrainOneStepCell in the loop as it was: {reason}")
+            else:
+                loss_fn, _ = plain.loss_function(step, loss, True, imported)
+                ahead += [*plain.training_cell(step, loss_fn, imported), plain.trainer(step, imported)]
+                return [cst.SimpleStatementLine([cst.Pass()])]
+        loss_fn, target = plain.loss_function(step, loss, False, imported)
+        ahead += plain.training_cell(step, loss_fn, imported)
+        network = values[0] if step.output else loss.args[0].value if isinstance(loss, cst.Call) else None
+        data = network.args[0].value if isinstance(network, cst.Call) else step.data
+        lines = [*comments, *(line for s in inside for line in getattr(s, "leading_lines", ()))]
+        return [*before, plain.call_of_step(step, data, target).with_changes(leading_lines=lines), *after]
+
+    def _train(
+        self, plan: Plan, step: plain.PlainStep, before: list[cst.BaseStatement], after: list[cst.BaseStatement]
+    ) -> list[cst.BaseStatement]:
+        """The loop around a plain step as `Model.train`."""
+        if not isinstance(plan.inner, cst.For) or plan.inner.body.body is not plan.body:
+            raise plain.NotPlain("the step is not in the loop itself")
+        text, network = code(self.functions[-1]), code(step.network)
+        if f"{network}.eval(" in text and f"{network}.train(" not in text:
+            raise plain.NotPlain("the network may be in evaluation mode, and Model.train sets it to train")
+        loop = plain.plain_loop(plan.inner, self.analysis, self.tools.reads_dataset())
+        used = self.used[self.functions[-1]]
+        callback = fresh("on_step", used)
+        used.add(callback)
+        columns = plain.unpacked(loop, before)
+        made = plain.train_loop(loop, step, columns, after, self.functions[-1], plan.later, callback, self.tools.help)
+        self.trainers.add(step.trainer)
+        return made
 
     def _forward(
         self, plan: Plan, position: int, backward: Backward, inside: list[cst.BaseStatement], loss: str
@@ -547,10 +589,31 @@ class Planner:
         return statements
 
 
-def _before(statement: cst.CSTNode, names: _Names, needed: set[str]) -> set[str]:
+def _before(statement: cst.CSTNode, names: Names, needed: set[str]) -> set[str]:
     """What must be known before a statement so that `needed` is known after it."""
     settled = names.writes if isinstance(statement, cst.SimpleStatementLine) else set()
     return (needed - settled) | names.early
+
+
+def returned(body: Sequence[cst.BaseStatement], loss: cst.BaseExpression) -> bool:
+    """Whether a function ends with returning the loss."""
+    last = body[-1].body[0] if isinstance(body[-1], cst.SimpleStatementLine) else None
+    return isinstance(last, cst.Return) and last.value is not None and code(last.value) == code(loss)
+
+
+def _with_gradients(statement: cst.BaseStatement, grads: str) -> cst.BaseStatement:
+    """`return loss` → `return loss, grads`."""
+    last = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
+    if not isinstance(last, cst.Return) or last.value is None:
+        return statement
+    pair = cst.Tuple([cst.Element(last.value), cst.Element(cst.Name(grads))], lpar=[], rpar=[])
+    return statement.with_changes(body=[last.with_changes(value=pair)])
+
+
+def _value(statement: cst.BaseStatement) -> cst.BaseExpression | None:
+    """The value of an assignment."""
+    small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
+    return small.value if isinstance(small, cst.Assign) else None
 
 
 def _part(backward: Backward, optimizer: str) -> str:
@@ -573,57 +636,6 @@ def _parse(text: str) -> cst.BaseStatement:
 def statements_of(lines: Sequence[str]) -> list[cst.BaseStatement]:
     """Lines of text as statements."""
     return [_parse(line) for line in lines]
-
-
-def _fresh(name: str, used: set[str]) -> str:
-    candidate, number = name, 2
-    while candidate in used:
-        candidate, number = f"{name}{number}", number + 1
-    return candidate
-
-
-class _Leaves(cst.CSTVisitor):
-    """Statements that leave the block they stand in."""
-
-    def __init__(self) -> None:
-        self.found = False
-        self.loops = 0
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-        return False
-
-    def visit_Lambda(self, node: cst.Lambda) -> bool:
-        return False
-
-    def visit_For(self, node: cst.For) -> None:
-        self.loops += 1
-
-    def leave_For(self, original_node: cst.For) -> None:
-        self.loops -= 1
-
-    def visit_While(self, node: cst.While) -> None:
-        self.loops += 1
-
-    def leave_While(self, original_node: cst.While) -> None:
-        self.loops -= 1
-
-    def visit_Return(self, node: cst.Return) -> None:
-        self.found = True
-
-    def visit_Yield(self, node: cst.Yield) -> None:
-        self.found = True
-
-    def visit_Break(self, node: cst.Break) -> None:
-        self.found = self.found or not self.loops
-
-    def visit_Continue(self, node: cst.Continue) -> None:
-        self.found = self.found or not self.loops
-
-
-def _leaves(statement: cst.CSTNode) -> bool:
-    visitor = _Leaves()
-    statement.visit(visitor)
-    return visitor.found
 
 
 class _Calls(cst.CSTVisitor):
@@ -670,23 +682,3 @@ class _Optimizers(cst.CSTVisitor):
             first = node.value.args[0].value
             if isinstance(first, cst.Call) and isinstance(first.func, cst.Attribute):
                 self.module = code(first.func.value)
-
-
-class _Outside(cst.CSTVisitor):
-    """What is read outside a block."""
-
-    def __init__(self, body: Sequence[cst.CSTNode]):
-        self.body = set(body)
-        self.seen = False
-        self.reads: set[str] = set()
-
-    def on_visit(self, node: cst.CSTNode) -> bool:
-        if node in self.body:
-            self.seen = True
-            return False
-        if isinstance(node, cst.Attribute | cst.Arg):
-            node.value.visit(self)
-            return False
-        if self.seen and isinstance(node, cst.Name):
-            self.reads.add(node.value)
-        return super().on_visit(node)

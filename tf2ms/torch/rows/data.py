@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import libcst as cst
-
-from tf2ms.torch.analysis import ClassInfo
+from tf2ms.torch.analysis import columns_of
 from tf2ms.torch.rewrite import Call
 from tf2ms.torch.table import row, rule
 from tf2ms.torch.target import code
@@ -23,35 +21,6 @@ row(
 )
 
 
-class _Returned(cst.CSTVisitor):
-    """The names that `__getitem__` returns."""
-
-    def __init__(self) -> None:
-        self.names: list[list[str]] = []
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-        return not self.names
-
-    def visit_Return(self, node: cst.Return) -> None:
-        if isinstance(node.value, cst.Tuple):
-            self.names.append([e.value.value if isinstance(e.value, cst.Name) else "" for e in node.value.elements])
-        else:
-            self.names.append([])
-
-
-def _columns(call: Call) -> list[str]:
-    """The columns of a dataset of the user's: what `__getitem__` returns, [] when that is not told."""
-    info = call.value("dataset").of
-    if not isinstance(info, ClassInfo) or (method := info.method("__getitem__")) is None:
-        return []
-    visitor = _Returned()
-    method.node.body.visit(visitor)
-    if not visitor.names or not all(len(n) == len(visitor.names[0]) for n in visitor.names) or not visitor.names[0]:
-        return []
-    names = [n or f"column_{i}" for i, n in enumerate(visitor.names[0])]
-    return names if len(set(names)) == len(names) else [f"column_{i}" for i in range(len(names))]
-
-
 @rule(
     "torch.utils.data.DataLoader(dataset, batch_size=1, shuffle=False, sampler=None, "
     "batch_sampler=None, num_workers=0,"
@@ -68,7 +37,7 @@ def data_loader(call: Call) -> object:
         node = call.arg(name)
         if node is not None and code(node) != "None":
             raise call.fail(f"its argument {name} has no MindSpore form")
-    columns = _columns(call)
+    columns = columns_of(call.value("dataset"))
     if not columns or call.rewriter.reads_dataset():
         return call.apply("helper.DataLoader(dataset, batch_size=batch_size, shuffle=shuffle, drop_last=drop_last)")
     names = ", ".join(f'"{c}"' for c in columns)

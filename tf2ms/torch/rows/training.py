@@ -96,6 +96,9 @@ row(
 @rule("Optimizer.step(closure=None)", untested=FILES, gives="none")
 def step(call: Call) -> object:
     """optimizer(grads), with the gradients of the training step."""
+    closure = call.arg("closure")
+    if closure is not None and code(closure) in call.rewriter.planner.closed:
+        return call.expr("self.step(closure)")
     raise call.fail("no loss.backward() was found for it in the same block; give it the gradients: optimizer(grads)")
 
 
