@@ -189,6 +189,8 @@ class Writer:
         users = self.readers.get(tensor, [])
         carries_on = outputs == 1 and all(user is not None and len(user.inputs) == 1 for user in users)
         chosen = "x" if carries_on and self.is_free("x") else self.names[tensor]
+        if self.nests_outputs and tensor in self.program.outputs and not self.is_free(chosen):
+            chosen = f"new_{chosen}"
         number = 2
         while not self.is_free(chosen):
             chosen, number = f"{self.names[tensor]}_{number}", number + 1

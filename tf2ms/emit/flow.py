@@ -98,7 +98,7 @@ def _write_loop(writer: Writer, step: Step, form: ast.expr, operands: Sequence[P
     writer.variable.update(zip(params, targets, strict=True))
     inner = writer.inside(body, live)
     inner.variable.update(zip(params, targets, strict=True))
-    inner.holder = {target: param for target, param in zip(targets, params, strict=True)}
+    inner.holder = dict(zip(targets, params, strict=True))
     if flow.kind == "for":
         counter = _fresh(writer, writer.names[body.inputs[0]], targets)
         inner.variable[body.inputs[0]] = counter
@@ -181,7 +181,7 @@ def _assign_all(writer: Writer, values: dict[str, ast.expr]) -> None:
     """Assigns all values as if at once: in an order in which none reads a variable that was given away before."""
     waiting = dict(values)
     while waiting:
-        for target, value in waiting.items():
+        for target in waiting:
             others = [other for name, other in waiting.items() if name != target]
             if not any(target in _names(other) for other in others):
                 break
@@ -190,8 +190,7 @@ def _assign_all(writer: Writer, values: dict[str, ast.expr]) -> None:
             writer.lines.append(f"{', '.join(swapped)} = {', '.join(ast.unparse(v) for v in waiting.values())}")
             writer.owned -= set(swapped)
             return
-        del waiting[target]
-        writer.assign([target], value)
+        writer.assign([target], waiting.pop(target))
 
 
 def _names(expression: ast.expr) -> set[str]:

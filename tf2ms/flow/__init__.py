@@ -37,5 +37,5 @@ def recover_flow(roles: Roles, graph_def: GraphDef) -> Roles:
     graph = simplified(arrays_as_lists(graph, ends), ends)
     settled = [item for item in roles.inputs if item.feeds != "nothing" and item.tensor.node not in graph]
     inputs = tuple(replace(item, feeds="nothing") if item in settled else item for item in roles.inputs)
-    notes = tuple(f"'{item.tensor.node}' is taken as its default: the branch that it chooses is written" for item in settled)
+    notes = tuple(f"'{item.tensor.node}' is taken as its default, and decides while converting" for item in settled)
     return replace(roles, graph=graph, inputs=inputs, notes=(*roles.notes, *notes))

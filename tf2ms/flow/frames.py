@@ -218,12 +218,12 @@ def _decided(graph: Graph, merge: Node) -> tuple[Tensor, Order] | None:
 
 
 def _scope(name: str) -> str:
-    """What the Merges of one condition share: `cond` for cond/Merge_1 and, where TensorFlow lowered it, cond/merge/_9."""
+    """What the Merges of one condition share: `cond` for cond/Merge_1, and for the lowered cond/merge/_9."""
     return name.rpartition("/merge/_")[0] or name.rpartition("/")[0]
 
 
 def _switches(graph: Graph, tensor: Tensor) -> dict[Tensor, set[int]]:
-    """For each predicate, the sides of its Switches that `tensor` comes from, nearest first; constants know by control."""
+    """For each predicate, the sides of its Switches that `tensor` comes from, nearest first."""
     found: dict[Tensor, set[int]] = {}
     seen: set[Tensor] = set()
     stack = [tensor]

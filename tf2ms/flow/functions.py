@@ -90,23 +90,26 @@ class Library:
         """What a round hands on as it got it is no variable of the loop: the bodies read it from outside."""
         fixed = {index for index in _passed_on(body) if Tensor(node.name, index) not in ends}
         carried = [index for index in range(len(node.inputs)) if index not in fixed]
-        params = {
-            index: Node(
-                f"{node.name}/carried_{index}",
-                CARRIED,
-                shapes=(_common(graph.shape(node.inputs[index]), node.shape(index)),),
-                attrs={"dtype": dtype_name(body.signature.input_arg[index].type)},
-            )
-            for index in carried
-        }
-        bodies = [
-            self._body(function, f"{node.name}/{part}", node.inputs, params, graph, depth)
-            for part, function in (("cond", condition), ("body", body))
-        ]
-        bodies[1] = replace(bodies[1], outputs=tuple(bodies[1].outputs[index] for index in carried))
+        shapes = [graph.shape(tensor) for tensor in node.inputs]
+        while True:  # each round widens what is known of a variable by what the body makes of it
+            params = {index: _param(node, index, shapes[index], body) for index in carried}
+            made = self._body(body, f"{node.name}/body", node.inputs, params, graph, depth)
+            wider = [
+                _common(shape, made.graph.shape(output)) if index in params else shape
+                for index, (shape, output) in enumerate(zip(shapes, made.outputs, strict=True))
+            ]
+            if wider == shapes:
+                break
+            shapes = wider
+        bodies = (
+            self._body(condition, f"{node.name}/cond", node.inputs, params, graph, depth),
+            replace(made, outputs=tuple(made.outputs[index] for index in carried)),
+        )
         initial = tuple(node.inputs[index] for index in carried)
         attrs = {"outputs": tuple(carried), "passed": {index: node.inputs[index] for index in fixed}}
-        return replace(node, inputs=(*initial, *captures(bodies, graph.nodes)), bodies=tuple(bodies), attrs=attrs)
+        return replace(
+            node, inputs=(*initial, *captures(bodies, graph.nodes)), bodies=bodies, attrs=attrs, shapes=tuple(shapes)
+        )
 
     def _body(
         self,
@@ -151,10 +154,16 @@ def _passed_on(body: FunctionDef) -> frozenset[int]:
     return frozenset(found)
 
 
+def _param(node: Node, index: int, shape: Shape, body: FunctionDef) -> Node:
+    """The node that stands for a variable of the loop in its bodies."""
+    dtype = dtype_name(body.signature.input_arg[index].type)
+    return Node(f"{node.name}/carried_{index}", CARRIED, shapes=(shape,), attrs={"dtype": dtype})
+
+
 def _common(a: Shape, b: Shape) -> Shape:
-    """What is known of a loop's variable: what its start and TensorFlow's own inference of the loop agree on."""
+    """The most specific shape that covers both."""
     if a is None or b is None or len(a) != len(b):
-        return None if b is None else b
+        return None
     return tuple(x if x == y else None for x, y in zip(a, b, strict=True))
 
 

@@ -23,6 +23,7 @@ def simplified(graph: Graph, ends: Sequence[Tensor]) -> Graph:
 
 def _simplified(graph: Graph, ends: Sequence[Tensor]) -> Graph:
     graph = _known_branches(graph, ends)
+    graph = _short_circuits(graph)
     graph = _invariants(graph, ends)
     graph = _counters(graph, ends)
     return _unused(graph, ends)
@@ -44,14 +45,8 @@ def _known_branches(graph: Graph, ends: Sequence[Tensor]) -> Graph:
         numbers = node.attr("outputs") or range(len(chosen.outputs))
         results = {Tensor(node.name, index): tensor for index, tensor in zip(numbers, chosen.outputs, strict=True)}
         graph = substituted(Graph({**graph.nodes, **inner}, graph.aliases), results, ends)
-        graph = Graph(
-            {
-                name: own
-                for name, own in graph.nodes.items()
-                if own.op not in ("If", "Case") or name != node.name or Tensor(name) in ends
-            },
-            graph.aliases,
-        )
+        if Tensor(node.name) not in ends:
+            graph = Graph({name: own for name, own in graph.nodes.items() if name != node.name}, graph.aliases)
 
 
 def _chosen(graph: Graph, node: Node) -> Body | None:
@@ -73,6 +68,32 @@ def predicate_value(graph: Graph, tensor: Tensor) -> np.ndarray | None:
     if node.op == "PlaceholderWithDefault" and node.attr("dtype") == "bool":
         return predicate_value(graph, node.inputs[0])
     return graph.constant(tensor)
+
+
+def _short_circuits(graph: Graph) -> Graph:
+    """`a and b` of Python, which TensorFlow writes as `b if a else a`, and `a or b`."""
+    for node in list(graph):
+        if node.op != "If" or not node.bodies or len(node.bodies[0].outputs) != 1 or node.shape() != ():
+            continue
+        first, (yes, no) = node.inputs[0], node.bodies
+        if _is(no, first, False):
+            op, second = "ShortCircuitAnd", yes
+        elif _is(yes, first, True):
+            op, second = "ShortCircuitOr", no
+        else:
+            continue
+        if any(inner.bodies for inner in second.graph):
+            continue
+        around = {name: own for name, own in second.graph.nodes.items() if name not in graph}
+        test = Node(node.name, op, (first, second.outputs[0]), shapes=((),), origins=node.origins)
+        graph = Graph({**graph.nodes, **around, node.name: test}, graph.aliases)
+    return graph
+
+
+def _is(body: Body, predicate: Tensor, value: bool) -> bool:
+    """Whether the branch gives what decided it, or the constant that this then is."""
+    known = body.graph.constant(body.outputs[0])
+    return body.outputs[0] == predicate or (known is not None and known.dtype == bool and bool(known) == value)
 
 
 # -- loops -------------------------------------------------------------------------------------------------------------
@@ -108,24 +129,33 @@ def _counters(graph: Graph, ends: Sequence[Tensor]) -> Graph:
 
     The others are that one and a number.
     """
-    read = {tensor for node in graph for tensor in node.inputs} | set(ends)
-    for node in [node for node in graph if node.op == "While" and node.bodies]:
-        found: dict[tuple[str, int], list[tuple[int, int]]] = {}
-        for place, (param, output) in enumerate(zip(node.bodies[1].inputs, node.bodies[1].outputs, strict=True)):
-            step = increment(node.bodies[1].graph, param, output)
-            start = graph.constant(node.inputs[place])
-            if step is not None and start is not None and not start.ndim:
-                found.setdefault((start.dtype.name, step), []).append((place, int(start)))
-        for counters in found.values():
-            numbers = node.attr("outputs")
-            kept = {place for place, _ in counters if Tensor(node.name, numbers[place]) in ends}
-            chosen, start = max(counters, key=lambda item: (item[0] in kept, _uses(node, item[0]), -item[0]))
-            others = {place: own - start for place, own in counters if place != chosen and place not in kept}
-            results = {place: Tensor(node.name, node.attr("outputs")[place]) for place in others}
-            others = {place: apart for place, apart in others.items() if not apart or results[place] not in read}
-            if others:
-                graph = _merged(graph, graph[node.name], chosen, others, ends)
+    for name in [node.name for node in graph if node.op == "While" and node.bodies]:
+        while (alike := _alike(graph, graph[name], ends)) is not None:
+            graph = _merged(graph, graph[name], *alike, ends)
     return graph
+
+
+def _alike(graph: Graph, node: Node, ends: Sequence[Tensor]) -> tuple[int, dict[int, int]] | None:
+    """(the place of a counter to keep, those of others that go with it and how far apart they are); None if none do."""
+    body, numbers = node.bodies[1], node.attr("outputs")
+    read = {tensor for reader in graph for tensor in reader.inputs}
+    found: dict[tuple[str, int], dict[int, int]] = {}
+    for place, (param, output) in enumerate(zip(body.inputs, body.outputs, strict=True)):
+        step, start = increment(body.graph, param, output), graph.constant(node.inputs[place])
+        if step is not None and start is not None and not start.ndim:
+            found.setdefault((start.dtype.name, step), {})[place] = int(start)
+    for starts in found.values():
+        results = {place: Tensor(node.name, numbers[place]) for place in starts}
+        chosen = max(starts, key=lambda place: (results[place] in ends, _uses(node, place), -place))
+        others = {
+            place: start - starts[chosen]
+            for place, start in starts.items()
+            if place != chosen and results[place] not in ends
+        }
+        others = {place: apart for place, apart in others.items() if not apart or results[place] not in read}
+        if others:
+            return chosen, others
+    return None
 
 
 def _uses(node: Node, place: int) -> int:
@@ -149,27 +179,24 @@ def _merged(graph: Graph, node: Node, chosen: int, others: Mapping[int, int], en
     """The loop with the counters `others` as `chosen` and what they are apart from it."""
     params = node.bodies[1].inputs
     around = {**graph.nodes, **_params_of(node)}
-    stand_ins: dict[Tensor, Tensor] = {}
+    stand_ins = {params[place]: params[chosen] for place in others}
     added: dict[str, Node] = {}
     dtype = str(around[params[chosen].node].attr("dtype", "int32"))
     for place, apart in others.items():
-        stand_ins[params[place]] = params[chosen]
         if apart:
-            name, constant = f"{params[place].node}/from_{chosen}", f"{params[place].node}/apart"
-            added[constant] = Node(
-                constant, "Const", attrs={"value": np.array(apart, dtype), "dtype": dtype}, shapes=((),)
+            name = f"{params[place].node}/from_{chosen}"
+            number = Node(
+                f"{name}/apart", "Const", attrs={"value": np.array(apart, dtype), "dtype": dtype}, shapes=((),)
             )
-            added[name] = Node(
-                name, "AddV2", (params[chosen], Tensor(constant)), attrs={"T": dtype}, shapes=((),), origins=(name,)
-            )
+            operands = (params[chosen], Tensor(number.name))
+            added[number.name] = number
+            added[name] = Node(name, "AddV2", operands, attrs={"T": dtype}, shapes=((),), origins=(name,))
             stand_ins[params[place]] = Tensor(name)
     bodies = []
     for body in node.bodies:
         moved = rebound(body, stand_ins, {**around, **added})
-        inner = {**moved.graph.nodes, **{n: own for n, own in added.items() if n in moved.graph or own.op == "Const"}}
-        if any(name in moved.graph and own.op == "AddV2" for name, own in added.items()):
-            inner.update(added)
-            inner.setdefault(params[chosen].node, around[params[chosen].node])
+        inner = {**moved.graph.nodes, **added}
+        inner.setdefault(params[chosen].node, around[params[chosen].node])
         bodies.append(replace(moved, graph=Graph(inner)))
     numbers = node.attr("outputs")
     kept = [place for place in range(len(params)) if place not in others]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tf2ms.flow.bodies import CAPTURED, CARRIED
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.layout import Layout
-from tf2ms.rules.lists import COUNTER, Count, count_of, list_form
+from tf2ms.rules.lists import COUNTER, Count, Form, count_of, list_form
 from tf2ms.rules.op import Expression, Op
 from tf2ms.rules.types import Flow, Program, Step, Weight
 
@@ -87,7 +88,8 @@ def _initial(op: Op, place: int) -> Part:
 
 def _range(count: Count) -> Part:
     """`range(10)`, `range(1, n, 2)`, `range(min(n, m))`."""
-    texts, operands = [], []
+    texts: list[str] = []
+    operands: list[Tensor] = []
     for sizes in count.stops:
         texts.append(sizes.text(len(operands)))
         operands += sizes.operands
@@ -101,12 +103,9 @@ def _is_list(graph: Graph, tensor: Tensor) -> bool:
     node = graph[tensor.node]
     if node.op in ("While", "If", "Case"):
         place = node.attr("outputs").index(tensor.index)
-        body = node.bodies[-1]
-        return (
-            _is_list(body.graph, body.outputs[place])
-            if body.outputs[place] not in body.inputs
-            else _is_list(graph, node.inputs[place])
-        )
+        if node.op == "While":
+            return _is_list(graph, node.inputs[place])
+        return _is_list(node.bodies[-1].graph, node.bodies[-1].outputs[place])
     if node.op in (CARRIED, CAPTURED):
         return tensor.index in node.attr("lists", {})
     lists = node.op in ("TensorListReserve", "EmptyTensorList") or node.op.startswith("TensorList")
@@ -114,16 +113,18 @@ def _is_list(graph: Graph, tensor: Tensor) -> bool:
 
 
 _ENDS = frozenset(
-    "TensorListGetItem TensorListStack TensorListGather TensorListLength TensorListConcatV2 TensorListElementShape".split()
+    """
+    TensorListGetItem TensorListStack TensorListGather TensorListLength TensorListConcatV2 TensorListElementShape
+    """.split()
 )
 
 
-def _program(lowering: Lowering, node: Node, index: int, lists: dict[str, dict[int, str]]) -> Program:
+def _program(lowering: Lowering, node: Node, index: int, lists: Mapping[str, Mapping[int, Form]]) -> Program:
     layout = _program_layout(lowering, node, index, lists)
     return lowering.inside(layout, node).program(layout, node.bodies[index].inputs)
 
 
-def _program_layout(lowering: Lowering, node: Node, index: int, lists: dict[str, dict[int, str]]) -> Layout:
+def _program_layout(lowering: Lowering, node: Node, index: int, lists: Mapping[str, Mapping[int, Form]]) -> Layout:
     """The layout of a body, where what it is given says which of its tensors are lists, and how those are written."""
     layout, outer = lowering.layout.bodies[node.name][index], lowering.layout.graph
     nodes = dict(layout.graph.nodes)
@@ -153,17 +154,11 @@ def _finished(
 ) -> Step:
     """The step; what the bodies read of the program around them follows what the form reads."""
     step = lowering.finished(node, Expression(form, operands))
-    own = {tensor for body in flow.bodies for tensor in body.inputs}
-    made = {tensor for body in flow.bodies for inner in body.walk() for tensor in inner.outputs}
-    own |= {
-        tensor
-        for body in flow.bodies
-        for inner in body.walk()
-        if inner.flow
-        for b in inner.flow.bodies
-        for tensor in b.inputs
-    }
-    read = [tensor for body in flow.bodies for inner in body.walk() for tensor in inner.inputs]
+    steps = [inner for body in flow.bodies for inner in body.walk()]
+    programs = [*flow.bodies, *(body for inner in steps if inner.flow for body in inner.flow.bodies)]
+    own = {tensor for program in programs for tensor in program.inputs}
+    made = {tensor for inner in steps for tensor in inner.outputs}
+    read = [tensor for inner in steps for tensor in inner.inputs]
     read += [tensor for body in flow.bodies for tensor in body.outputs]
     outside = dict.fromkeys(tensor for tensor in read if tensor not in own and tensor not in made)
     inputs = tuple(dict.fromkeys((*step.inputs, *outside)))

@@ -7,6 +7,7 @@ from tf2ms.rules.lists import COUNTER, element_shape, length_of, list_form
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import no_form, rule
 from tf2ms.rules.sizes import Sizes, try_sizes
+from tf2ms.rules.types import Weight
 
 _FRAME = (
     "a part of a loop or condition of TensorFlow 1 that was not recovered: cut the graph with --inputs or --outputs"
@@ -21,21 +22,24 @@ def _unrecovered(op: Op) -> Expression:
     raise NoForm(_FRAME)
 
 
-for _ops, _form, _note in (
+_ROWS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("If", "StatelessIf"), "if … else", "in graph mode both branches give one shape and type"),
     (("Case", "StatelessCase"), "if … elif … else", "in graph mode all branches give one shape and type"),
     (
         ("While", "StatelessWhile"),
         "for … in range(…), or while",
-        "`for` where Python knows the count; in graph mode a `while` keeps the shapes of its variables, a `for` is unrolled",
+        "`for` where Python knows the count; graph mode unrolls it, and its `while` keeps the shapes of variables",
     ),
-):
+)
+for _ops, _form, _note in _ROWS:
     rule(*_ops, form=_form, note=_note)(_structured)
-for _ops, _form in (
-    (("Switch", "RefSwitch", "_SwitchN", "Merge", "RefMerge"), "if … else"),
-    (("Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "RefNextIteration", "LoopCond"), "for, or while"),
+for _names, _form in (
+    ("Switch RefSwitch _SwitchN Merge RefMerge", "if … else"),
+    ("Enter RefEnter Exit RefExit NextIteration RefNextIteration LoopCond", "for, or while"),
 ):
-    rule(*_ops, form=_form, note="TensorFlow 1's frames: recovered as If and While first")(_unrecovered)
+    rule(*_names.split(), form=_form, note="TensorFlow 1's frames: recovered as If and While first")(_unrecovered)
+rule("ShortCircuitAnd", form="{0} and {1}")(lambda op: op.form("{0} and {1}"))
+rule("ShortCircuitOr", form="{0} or {1}")(lambda op: op.form("{0} or {1}"))
 no_form("For", "Loop", "Scan", reason="not written by TensorFlow's own Python")
 no_form(
     "StackV2", "StackPushV2", "StackPopV2", "TensorArrayGradV3",
@@ -49,7 +53,7 @@ def loop_counter(op: Op) -> Expression:
     return op.form(f"ms.Tensor({{0}}, ms.{op.dtype('dtype', 'int32')})", op.node.inputs[0])
 
 
-def _index(op: Op, place: int) -> tuple[str, tuple[object, ...]]:
+def _index(op: Op, place: int) -> tuple[str, tuple[Tensor | Weight | str, ...]]:
     """An index as Python: a number or the loop's counter where it is known, else the tensor."""
     sizes = try_sizes(op.graph, op.node.inputs[place])
     return ("", (op.tensor(place),)) if sizes is None else (sizes.text(0), sizes.operands)

@@ -28,7 +28,7 @@ _HANDED_ON = frozenset({"TensorListSetItem", "TensorListPushBack", "TensorListPo
 
 @dataclass(frozen=True)
 class Count:
-    """A loop that counts: the place of its counter among its variables, and where it starts, stops and how far it steps."""
+    """A loop that counts: its counter's place among its variables, where it starts and stops, and how far it steps."""
 
     place: int
     start: int
@@ -135,7 +135,7 @@ def length_of(graph: Graph, tensor: Tensor) -> Sizes | None:
 
 
 def _reserved_form(graph: Graph, reserve: Node) -> Form:
-    """An empty list is appended to where a loop sets its items in order, and a tensor where the loop's length is one."""
+    """An empty list to append to, where a loop sets all items in order; a tensor where only a tensor knows how many."""
     users = [graph[name] for name in graph.consumers[reserve.name]]
     loop = users[0] if len(users) == 1 else None
     if loop is None or loop.op != "While":

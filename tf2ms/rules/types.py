@@ -99,9 +99,9 @@ class Step:
 class Flow:
     """What a step of control flow holds.
 
-    kind "if": `form` of the step is what decides; a body for each branch
-    (true, false; or 0, 1, 2 … of a Case). kind "while": `form` is the tuple of the values that its variables start with; condition and
-    body. kind "for": `form` has the range as its last item; the body's first input is its counter.
+    kind "if": the step's `form` is what decides; a body for each branch (true, false; or 0, 1, 2 … of a Case).
+    kind "while": `form` is the tuple of the values that its variables start with; the bodies are condition and round.
+    kind "for": `form` has the range as its last item; the one body's first input is its counter.
     A body reads tensors of the program around it directly: they are among the step's inputs.
     """
 

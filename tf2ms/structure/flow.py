@@ -19,6 +19,7 @@ _SHORT = {
     "TensorListSetItem": "outputs",
     "LoopCounter": "step",
 }
+_COUNTS = frozenset({"{0} + 1", "1 + {0}"})
 _NEXT = re.compile(r"^(new|next|updated)_|_(new|next|updated|out)$")
 
 
@@ -39,7 +40,8 @@ def flow_names(
 
 
 def _named(step: Step, names: Mapping[Tensor, str], variables: Set[Tensor]) -> dict[Tensor, str]:
-    flow, found = step.flow, {}
+    flow = step.flow
+    found: dict[Tensor, str] = {}
     if flow is None:
         return found
     bodies = flow.bodies
@@ -92,9 +94,7 @@ def _wanted(
     ]
     if any(maker.op in _LISTS for maker in makings):
         return "outputs"
-    if param is not None and any(
-        maker.form in ("{0} + 1", "1 + {0}") and maker.inputs == (param,) for maker in makings
-    ):
+    if param is not None and any(maker.form in _COUNTS and maker.inputs == (param,) for maker in makings):
         return "step"
     for label in (*(own_name(maker) for maker in makings), () if param is not None else step.label[-1:]):
         if label:
