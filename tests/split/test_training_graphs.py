@@ -352,27 +352,52 @@ def two_rates(loss):
     )
 
 
-REFUSED = [clipped_by_norm, clipped_by_value, clipped_each, scaled_gradients, decayed, nesterov, rmsprop]
+CHANGED = [clipped_by_norm, clipped_by_value, clipped_each, scaled_gradients]
 
 
-@pytest.mark.parametrize("train", [*REFUSED, two_optimizers, two_rates], ids=lambda train: train.__name__)
+@pytest.mark.parametrize("train", CHANGED, ids=lambda train: train.__name__)
 @pytest.mark.parametrize("make", [squared_difference, resource_variables, convolutional], ids=lambda m: m.__name__)
-def test_what_would_train_differently_is_refused(make, train):
+def test_what_is_done_to_gradients_is_never_left_out(make, train):
     built = build(make, 4, train)
-    with pytest.raises((UnsupportedOpError, GraphError)):
-        tf2ms.convert(built.graph)
-    with pytest.raises((UnsupportedOpError, GraphError)):  # nor by its name only
+    assert "prepare_gradients" in tf2ms.convert(built.graph).code  # the numbers are compared in tests/training
+    with pytest.raises((UnsupportedOpError, GraphError)):  # without names nothing tells where the gradients end
         tf2ms.convert(renamed(built.graph_def)[0])
     conversion = tf2ms.convert(built.graph, outputs=[built.outputs[0]])  # the network alone converts
     assert conversion.roles.optimizer is None
 
 
-@pytest.mark.parametrize("train", [decayed, two_optimizers, two_rates, nesterov], ids=lambda train: train.__name__)
+@pytest.mark.parametrize("train", [decayed, nesterov, rmsprop], ids=lambda train: train.__name__)
+def test_rates_and_optimizers_do_not_need_names(train):
+    built = build(squared_difference, 4, train)
+    plain, other = (tf2ms.convert(graph) for graph in (built.graph, renamed(built.graph_def)[0]))
+    assert plain.roles.optimizer.hyperparameters == other.roles.optimizer.hyperparameters
+    assert (plain.roles.optimizer.schedule is None) == (other.roles.optimizer.schedule is None)
+    assert (plain.roles.optimizer.schedule is None) == (train is not decayed)
+
+
+@pytest.mark.parametrize("train", [two_optimizers, two_rates], ids=lambda train: train.__name__)
 def test_a_refusal_names_what_is_refused(train):
     with pytest.raises(UnsupportedOpError) as error:
         tf2ms.convert(build(linear_regression, 4, train).graph)
-    wanted = {"decayed": "GradientDescent lr", "nesterov": "Momentum use_nesterov"}
-    assert _ops(error) == {wanted.get(train.__name__, "several optimizers")}
+    assert _ops(error) == {"several optimizers"}
+
+
+def test_a_fed_learning_rate_is_said():
+    def train(loss):
+        return v1.train.GradientDescentOptimizer(placeholder([], "rate")).minimize(loss)
+
+    conversion = tf2ms.convert(build(linear_regression, 4, train).graph)
+    assert any("'rate'" in note and "--learning-rate" in note for note in conversion.notes)
+    assert "learning_rate=0.001" in conversion.code
+
+
+def test_a_learning_rate_that_depends_on_data_is_refused():
+    def train(loss):
+        return v1.train.GradientDescentOptimizer(0.1 / (1.0 + loss)).minimize(loss)
+
+    with pytest.raises(UnsupportedOpError) as error:
+        tf2ms.convert(build(linear_regression, 4, train).graph)
+    assert _ops(error) == {"GradientDescent lr"}
 
 
 def regularised():

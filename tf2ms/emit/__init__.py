@@ -16,12 +16,11 @@ from tf2ms.emit.body import statements
 from tf2ms.emit.expression import array_text, layer_text, value_text
 from tf2ms.emit.format import format_python
 from tf2ms.emit.mapping import make_map
+from tf2ms.emit.training import SCHEDULE, optimizer_call, optimizer_class, preparation
 from tf2ms.emit.types import Module
 from tf2ms.lower import refusal_name
 from tf2ms.rules.initializers import initializer_code
-from tf2ms.rules.optimizer import OPTIMIZERS
 from tf2ms.rules.types import Code, Layer, Step, Weight
-from tf2ms.split import Optimizer, number_text
 from tf2ms.structure.names import plain_text
 from tf2ms.structure.types import Block, Function, Structure, is_literal, parameters_of, weight_attribute
 
@@ -61,6 +60,8 @@ def emit(structure: Structure, stem: str) -> Module:
             dtypes=[item for item in samples if item["dtype"] != "float32"],
             outputs=tuple(returned),
             helpers=_helpers([*cells, *structure.functions]),
+            optimizer_classes=[text for item in roles.optimizers if (text := optimizer_class(item, render))],
+            schedules=[_cell(block, functions) | {"base": SCHEDULE} for block in structure.schedules if block],
             shared=shared,
             functions=[_function(function, functions) for function in structure.functions],
             classes=[_cell(block, functions) for block in cells],
@@ -68,7 +69,8 @@ def emit(structure: Structure, stem: str) -> Module:
             batch=[names[item.tensor] for item in (*roles.fed("backbone"), *roles.fed("loss"))],
             network_inputs=[names[tensor] for tensor in network.program.inputs],
             loss_inputs=loss_inputs[len(returned) :],
-            optimizer=_optimizer(roles.optimizer) if roles.optimizer else None,
+            optimizer=optimizer_call(roles.optimizer, structure) if roles.optimizer else None,
+            preparation=preparation(structure),
             frozen=_frozen(structure),
             batch_size=_batch_size(structure),
         )
@@ -93,7 +95,12 @@ _HELPER_CALL = re.compile(r"\b(tf_\w+)\(")
 
 
 def _helper(cls: str) -> str:
-    return _environment().get_template(f"helpers/{cls.lower()}.py").render()
+    return render(f"helpers/{cls.lower()}.py")
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of a template of `templates/`."""
+    return _environment().get_template(template).render(**values)
 
 
 # -- classes and functions -------------------------------------------------------------------------------------------
@@ -104,6 +111,7 @@ def _cell(block: Block, functions: frozenset[str]) -> dict[str, Any]:
     optional = [f"{name}={value_text(block.defaults[name], {})}" for name in block.parameters if name in block.defaults]
     return {
         "name": block.name,
+        "base": "nn.Cell",
         "doc": block.doc,
         "parameters": [name for name in block.parameters if name not in block.defaults] + optional,
         "members": list(_members(block)),
@@ -238,17 +246,6 @@ def _shared_name(pair: tuple[Code, Code], number: int) -> tuple[str, str]:
 
 
 # -- training --------------------------------------------------------------------------------------------------------
-
-
-def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
-    rule = OPTIMIZERS[optimizer.op]
-    values = {rule.hyperparameters[name]: number_text(value) for name, value in optimizer.hyperparameters.items()}
-    values.update({rule.flags[name]: "True" for name, on in optimizer.flags.items() if on})
-    return {
-        "cls": rule.cls,
-        "learning_rate": values.pop("learning_rate"),
-        "arguments": [f"{name}={value}" for name, value in values.items()],
-    }
 
 
 def _frozen(structure: Structure) -> list[str]:

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from copy import copy
 
 from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
-from tf2ms.graph import Node, Tensor
+from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.layout import Layout
 from tf2ms.lower.flow import LEAVES, flow_step
 from tf2ms.lower.label import label
+from tf2ms.lower.training import bound_to_axes, lower_preparation, lower_schedule
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import find_rule
 from tf2ms.rules.types import Lowered, Program, Step, Weight
@@ -44,9 +45,32 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
         loss = Program(body, inputs, (roles.loss,))
         lowering.check_loss_weights(body)
         lowering.check_shared(steps)
-    if lowering.refused or (lowering.unsupported and not allow_unsupported):
-        raise UnsupportedOpError((*lowering.items(lowering.unsupported), *lowering.items(lowering.refused)))
-    return Lowered(roles, layout, network, loss, lowering.items(lowering.unsupported))
+    formulas = _Formulas(roles)
+    schedules = tuple(lower_schedule(roles.graph, optimizer, formulas.lower) for optimizer in roles.optimizers)
+    prepared = None
+    if roles.optimizer is not None and roles.preparation is not None:
+        prepared = lower_preparation(roles.graph, roles.optimizer, roles.preparation, formulas.lower)
+    refused = (*lowering.items(lowering.refused), *formulas.refused)
+    if refused or (lowering.unsupported and not allow_unsupported):
+        raise UnsupportedOpError((*lowering.items(lowering.unsupported), *refused))
+    return Lowered(roles, layout, network, loss, lowering.items(lowering.unsupported), schedules, prepared)
+
+
+class _Formulas:
+    """Lowers parts of the graph that are no network: nothing in them has channels, and nothing may be left out."""
+
+    def __init__(self, roles: Roles):
+        self._roles = roles
+        self.refused: tuple[Unsupported, ...] = ()
+
+    def lower(self, graph: Graph, outputs: tuple[Tensor, ...], inputs: tuple[Tensor, ...]) -> Program:
+        """The steps from `inputs` to `outputs`; what has no form is remembered in `refused`."""
+        lowering = _Lowering(Layout(graph, outputs, frozenset(), {}), self._roles)
+        steps = lowering.steps(outputs, frozenset(inputs))
+        self.refused += (*lowering.items(lowering.unsupported), *lowering.items(lowering.refused))
+        for tensor in inputs:
+            self.refused += tuple(bound_to_axes(graph, tensor, outputs) if len(graph.shape(tensor) or ()) > 1 else ())
+        return Program(steps, inputs, outputs)
 
 
 class Lowering:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from tf2ms.rules.optimizer import OPTIMIZERS
+from tf2ms.rules.optimizer import RULES, OptimizerRule
 from tf2ms.rules.registry import FAMILIES, Rule, all_rules
 
 _TITLES = {
@@ -60,8 +60,26 @@ def _table(rows: Iterable[Rule]) -> str:
 
 
 def _optimizers() -> str:
-    lines = "".join(f"| {op} | {_code(rule.cls)} |\n" for op, rule in sorted(OPTIMIZERS.items()))
-    return "| TensorFlow | MindSpore |\n|---|---|\n" + lines
+    rows = sorted((rule for rules in RULES for rule in rules), key=lambda rule: (rule.name, rule.cls))
+    lines = "".join(f"| {_optimizer_name(rule)} | {_optimizer_form(rule)} |\n" for rule in rows)
+    head = (
+        "Each row stands for the op on reference and resource variables and its sparse forms: "
+        "`ApplyX`, `ResourceApplyX`, `SparseApplyX`, `ResourceSparseApplyX`.\n\n"
+    )
+    return head + "| TensorFlow | MindSpore |\n|---|---|\n" + lines
+
+
+def _optimizer_name(rule: OptimizerRule) -> str:
+    return ", ".join([rule.name, *(f"{flag}={value}" for flag, value in rule.only.items())])
+
+
+def _optimizer_form(rule: OptimizerRule) -> str:
+    """MindSpore's optimizer, or that the file brings its own and why."""
+    if rule.formula is not None:
+        return f"{_code(rule.cls)}, brought along: {_plain(rule.formula.doc)}"
+    fixed = "".join(f", {name}={value}" for name, value in rule.fixed.items())
+    rows = "; one of its own where rows are updated" if rule.rows else ""
+    return _code(rule.cls + (f"(…{fixed})" if fixed else "")) + rows
 
 
 def _reasons(rows: Iterable[Rule]) -> str:

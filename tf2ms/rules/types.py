@@ -124,14 +124,33 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """What is done to gradients before the update.
+
+    `terms[k][i]` makes a scalar of gradient i, joined for each k to their sum where `summed[k]`, else to a vector;
+    `shared` leads from those to scalars that `each[i]` reads beside gradient i.
+    """
+
+    terms: tuple[tuple[Program, ...], ...]
+    summed: tuple[bool, ...]
+    shared: Program
+    each: tuple[Program, ...]
+
+
+@dataclass(frozen=True)
 class Lowered:
-    """The whole conversion in MindSpore terms, not yet ordered into classes."""
+    """The whole conversion in MindSpore terms, not yet ordered into classes.
+
+    `schedules` holds for each optimizer its learning rate as a function of the step, None where that is a constant.
+    """
 
     roles: Roles
     layout: Layout
     network: Program
     loss: Program | None
     unsupported: tuple[Unsupported, ...] = ()
+    schedules: tuple[Program | None, ...] = ()
+    prepared: Prepared | None = None
 
     def outputs(self) -> tuple[tuple[Tensor, Tensor], ...]:
         """(TensorFlow's tensor, the program's) for each output of the network, those that only the loss reads last."""

@@ -37,6 +37,8 @@ def find_dropped(
         applies = [node.name for node in training.applies]
         operands = {tensor.node for node in training.applies for tensor in node.inputs} - training.gradients
         drop("optimizer: written as the MindSpore optimizer", [*applies, *(operands - kept)])
+        if training.preparation is not None:
+            drop("steps between gradient and update: written as prepare_gradients", training.preparation.nodes - kept)
         drop("gradients: MindSpore differentiates by itself", training.gradients)
     drop("initializers: kept as weight_init", graph.ancestors(tensor.node for tensor in initializers))
     drop("saver: MindSpore has its own checkpoints", _around(graph, _SAVER))

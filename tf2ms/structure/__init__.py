@@ -14,6 +14,7 @@ from tf2ms.structure.flow import flow_names
 from tf2ms.structure.functions import make_functions
 from tf2ms.structure.groups import Body, Group, families, numbered, regions, scopes, units
 from tf2ms.structure.names import MODULE_CLASSES, Names, class_name, common_tokens_dropped, identifier
+from tf2ms.structure.training import schedule_block
 from tf2ms.structure.types import Block, Function, Structure
 
 __all__ = ["Structure", "structure"]
@@ -49,7 +50,10 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
         loss = _loss(body, f"{title}Loss", inputs, network, lowered)
         check_equal(lowered.loss, body, {function.name: function for function in loss_functions})
     check_equal(lowered.network, program, {function.name: function for function in functions})
-    return Structure(lowered, tuple(blocks), (*functions, *loss_functions), network, loss, inputs)
+    schedules = tuple(
+        None if rate is None else schedule_block(rate, class_names.take("LearningRate")) for rate in lowered.schedules
+    )
+    return Structure(lowered, tuple(blocks), (*functions, *loss_functions), network, loss, schedules, inputs)
 
 
 def _grouped(program: Program, finder: Finder, blocks: list[Block], class_names: Names) -> Program:

@@ -54,13 +54,17 @@ class Function:
 
 @dataclass(frozen=True)
 class Structure:
-    """Classes and functions in the order in which they must be defined, the network and the loss last."""
+    """Classes and functions in the order in which they must be defined, the network and the loss last.
+
+    `schedules` are the learning rates of the optimizers, None where one is constant.
+    """
 
     lowered: Lowered
     blocks: tuple[Block, ...]
     functions: tuple[Function, ...]
     network: Block
     loss: Block | None
+    schedules: tuple[Block | None, ...] = ()
     inputs: Mapping[Tensor, str] = field(default_factory=lambda: MappingProxyType({}))
 
 

@@ -18,7 +18,6 @@ from tf2ms.graph import Graph, Tensor, build_graph
 from tf2ms.layout import assign_layout
 from tf2ms.lower import lower
 from tf2ms.rewrite import rewrite
-from tf2ms.rules.optimizer import OPTIMIZERS
 from tf2ms.rules.registry import layout_of
 from tf2ms.rules.types import Code, Lowered, Step
 from tf2ms.source import infer_shapes, read_source
@@ -240,8 +239,7 @@ def _line(tree: ast.Module, path: str | None) -> int | None:
 def _hyperparameters(roles: Roles, tree: ast.Module) -> Iterator[Departure]:
     if roles.optimizer is None:
         return
-    rule = OPTIMIZERS[roles.optimizer.op]
-    wanted = {rule.hyperparameters[name]: value for name, value in roles.optimizer.hyperparameters.items()}
+    rule, wanted = roles.optimizer.rule, roles.optimizer.arguments()
     for call in optimizer_calls(tree):
         if f"nn.{call.cls}" != rule.cls:
             yield Departure("wrong optimizer", call.cls, str(roles.optimizer), line=call.line)

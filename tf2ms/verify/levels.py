@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from tf2ms.graph import Tensor
-from tf2ms.rules.optimizer import OPTIMIZERS
 from tf2ms.verify.arrays import SavedArrays, save_arrays
 from tf2ms.verify.compare import Difference, by_norm, largest, updates
 from tf2ms.verify.plan import Layer, Plan, Watched, function_of, watched
@@ -367,8 +366,7 @@ def _settings(sides: Sides) -> Iterator[Check]:
     optimizer = plan.roles.optimizer
     if optimizer is None:
         return
-    rule = OPTIMIZERS[optimizer.op]
-    wanted = {rule.hyperparameters[name]: value for name, value in optimizer.hyperparameters.items()}
+    rule, wanted = optimizer.rule, optimizer.arguments()
     lines = _optimizer_lines(plan.module)
     made = sides.mindspore.call("settings")
     for function in ("create_optimizer", "create_train_step"):

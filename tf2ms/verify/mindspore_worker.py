@@ -22,9 +22,6 @@ from tf2ms.verify.arrays import SavedArrays, save_arrays
 from tf2ms.verify.module import import_file
 from tf2ms.verify.process import serve
 
-SLOTS = {"m": "moment1", "v": "moment2", "accum": "moments"}
-"""TensorFlow's slots -> attributes of MindSpore's optimizers, where they are called otherwise."""
-
 _POWERS = {"beta1_power": "beta1", "beta2_power": "beta2"}
 
 
@@ -196,7 +193,7 @@ class Side:
         Args:
             before: what TensorFlow had: `before:NAME`, `gradient:NAME`.
             path: takes the variables and slots afterwards, by TensorFlow's names and in its layout.
-            slots: for each variable, TensorFlow's slot variables by the names of the rule.
+            slots: for each variable, TensorFlow's slot variables by the attributes that hold them here.
             done: steps made before.
 
         Returns the slots that this optimizer does not hold.
@@ -227,7 +224,8 @@ class Side:
                     assign(held, ms.Tensor(_power(state[f"before:{variable}"], _beta(optimizer, slot))))
                 else:
                     assign(held, ms.Tensor(to_mindspore(entry, state[f"before:{variable}"])))
-        optimizer(tuple(gradients))
+        prepare = getattr(self._module, "prepare_gradients", None)
+        optimizer(prepare(tuple(gradients)) if prepare else tuple(gradients))
         after: dict[str, np.ndarray] = {}
         for index, (parameter, entry) in enumerate(zip(parameters, entries, strict=True)):
             if entry is None or f"gradient:{entry['variable']}" not in state:
@@ -328,7 +326,7 @@ def _number(value: Any) -> Any:
 
 
 def _slot(optimizer: Any, slot: str, index: int) -> Any:
-    held = getattr(optimizer, SLOTS.get(slot, slot), None)
+    held = getattr(optimizer, slot, None)
     if held is None or slot in _POWERS:
         return held
     return held[index]

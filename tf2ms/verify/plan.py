@@ -17,10 +17,10 @@ from tf2ms.graph import Graph, Node, Tensor, build_graph
 from tf2ms.graph.build import is_variable
 from tf2ms.layout import Layout, assign_layout, channels_first_perm
 from tf2ms.rewrite import rewrite
-from tf2ms.rules.optimizer import OPTIMIZERS, is_apply
+from tf2ms.rules.optimizer import is_apply
 from tf2ms.rules.registry import find_rule, layout_of
 from tf2ms.source import infer_shapes, read_source
-from tf2ms.split import Roles, split
+from tf2ms.split import Optimizer, Roles, split
 from tf2ms.split.initializers import find_initializers
 from tf2ms.verify.types import Place
 
@@ -63,7 +63,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Apply:
-    """One variable's update in the graph: the gradient that it gets, and its slots by the names of the rule."""
+    """One variable's update in the graph: the gradient that it gets, and its slots by MindSpore's names."""
 
     variable: str
     gradient: str
@@ -144,7 +144,7 @@ def make_plan(source: Any, folder: str | Path, shapes: Mapping[str, Any] | None 
         rewrite(roles.graph, roles.ends), layout_of, roles.outputs, bool(images) and not any(image for image in images)
     )
     positions = {name: index for index, name in enumerate(layout.graph.order(tensor.node for tensor in roles.ends))}
-    applies = tuple(_applies(graph)) if roles.loss else ()
+    applies = tuple(_applies(graph, roles.optimizer)) if roles.optimizer else ()
     return Plan(
         graph_def=found.graph_def,
         graph=graph,
@@ -249,13 +249,10 @@ def variables_of(graph: Graph, needed: Collection[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _applies(graph: Graph) -> Iterator[Apply]:
-    for node in graph:
-        if node.op in OPTIMIZERS:
-            rule = OPTIMIZERS[node.op]
-            inputs = dict(zip(rule.inputs, node.inputs, strict=True))
-            slots = {name: inputs[name].node for name in rule.slots() if is_variable(graph[inputs[name].node])}
-            yield Apply(_variable_name(graph[inputs["var"].node]), str(inputs["grad"]), slots)
+def _applies(graph: Graph, optimizer: Optimizer) -> Iterator[Apply]:
+    for update in optimizer.updates:
+        slots = {optimizer.rule.slots[name]: node for name, node in update.slots.items()}
+        yield Apply(_variable_name(graph[update.variable]), str(update.gradient), slots)
 
 
 def _train_ops(graph: Graph) -> tuple[str, ...]:

@@ -1,0 +1,185 @@
+"""The training in the generated file: optimizers, and what is done to gradients before they are applied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tf2ms.emit.body import statements
+from tf2ms.emit.expression import array_text
+from tf2ms.graph import Tensor
+from tf2ms.rules.types import Program
+from tf2ms.split import Optimizer, number_text, short_float
+from tf2ms.structure.training import formula_block
+from tf2ms.structure.types import Block, Structure, parameters_of, weight_attribute
+
+Functions = list[dict[str, Any]]
+"""Functions of the module, as the template takes them."""
+
+SCHEDULE = "nn.learning_rate_schedule.LearningRateSchedule"
+"""What a learning rate that changes is derived from."""
+
+
+def optimizer_call(optimizer: Optimizer, structure: Structure) -> dict[str, Any]:
+    """What the template needs to make the optimizer: class, learning rate (its default, and as it is passed on)."""
+    rule = optimizer.rule
+    values = {name: number_text(value) for name, value in optimizer.arguments().items()}
+    values.update({rule.flags[name]: "True" for name, on in optimizer.flags.items() if on})
+    values.update(rule.fixed)
+    values.update({name: number_text(value) for name, value in optimizer.starts.items()})
+    rows = _sparse_parameters(optimizer, structure)
+    if rows:
+        values["sparse"] = repr(rows)
+    schedule = structure.schedules[0]
+    return {
+        "cls": rule.cls,
+        "learning_rate": values.pop("learning_rate", "None"),
+        "rate": "learning_rate" if schedule is None else f"learning_rate or {schedule.name}()",
+        "schedule": schedule is not None,
+        "arguments": [f"{name}={value}" for name, value in values.items()],
+    }
+
+
+def optimizer_class(optimizer: Optimizer, render: Callable[..., str]) -> str:
+    """The text of an optimizer that MindSpore lacks, from the formula of its row; empty for MindSpore's own."""
+    rule, formula = optimizer.rule, optimizer.rule.formula
+    if formula is None:
+        return ""
+    settings = [name for name in rule.hyperparameters.values() if name != "learning_rate"]
+    starts = {slot: argument for slot, (argument, _) in rule.starts.items()}
+    values = optimizer.arguments()
+    arguments = [{"name": name, "default": number_text(values[name])} for name in settings]
+    arguments += [{"name": name, "default": number_text(value)} for name, value in rule.starts.values()]
+    text = " ".join((*formula.lines, *(value for _, value in formula.assigns)))
+    return render(
+        "optimizer.py.j2",
+        cls=rule.cls,
+        doc=formula.doc,
+        arguments=arguments,
+        settings=settings,
+        slots=[
+            {"name": name, "start": starts.get(slot, '"zeros"')}
+            for slot, name in rule.slots.items()
+            if not slot.endswith("_power")
+        ],
+        lines=formula.lines,
+        assigns=formula.assigns,
+        counts=re.search(r"\bstep\b", text) is not None,
+        sparse=_by_rows(optimizer),
+    )
+
+
+def _by_rows(optimizer: Optimizer) -> bool:
+    """Whether rows without a gradient would change, and must not."""
+    formula = optimizer.rule.formula
+    return formula is not None and formula.per_row and any(update.sparse for update in optimizer.updates)
+
+
+def _sparse_parameters(optimizer: Optimizer, structure: Structure) -> tuple[str, ...]:
+    """The parameters whose rows without a gradient the optimizer leaves."""
+    if not _by_rows(optimizer):
+        return ()
+    roles = structure.lowered.roles
+    sparse = {update.variable for update in optimizer.updates if update.sparse}
+    names = {variable.name for variable in roles.variables if variable.tensor.node in sparse}
+    return tuple(name for name, weight in parameters_of(structure.network) if weight.variable in names)
+
+
+def preparation(structure: Structure) -> dict[str, Any] | None:
+    """The body of `prepare_gradients`, and the functions it calls; None where gradients are applied as they are."""
+    prepared = structure.lowered.prepared
+    if prepared is None:
+        return None
+    norm = structure.lowered.roles.preparation.global_norm if structure.lowered.roles.preparation else None
+    if norm is not None:
+        return {
+            "body": [f"return ops.clip_by_global_norm(gradients, {number_text(short_float(norm))})"],
+            "functions": [],
+        }
+    functions: Functions = []
+    lines: list[str] = []
+    sums: list[str] = []
+    for terms, summed in zip(prepared.terms, prepared.summed, strict=True):
+        name = "total" if len(prepared.terms) == 1 else f"total_{len(sums) + 1}"
+        listed = _for_each(structure, terms, ("gradient",), functions, "term")
+        lines.append(f"{name} = ops.stack({listed}){'.sum()' if summed else ''}")
+        sums.append(name)
+    shared: list[str] = []
+    if prepared.shared.outputs:
+        block = formula_block(prepared.shared, "shared", "", tuple(sums))
+        *body, last = _body(block)
+        value = last.removeprefix("return ")
+        outputs = prepared.shared.outputs
+        shared = ["scale"] if len(outputs) == 1 else [f"scale_{index + 1}" for index in range(len(outputs))]
+        lines += [*body, *([f"{', '.join(shared)} = {value}"] if value != ", ".join(shared) else [])]
+    lines.append(f"return tuple({_for_each(structure, prepared.each, ('gradient', *shared), functions, 'prepare')})")
+    return {"body": lines, "functions": functions}
+
+
+def _for_each(
+    structure: Structure,
+    programs: Sequence[Program],
+    inputs: tuple[str, ...],
+    functions: Functions,
+    name: str,
+) -> str:
+    """A list with a formula of each gradient, in the order of the trained parameters."""
+    forms = {_key(program): program for program in programs}
+    calls = {key: _call(program, inputs, functions, name) for key, program in forms.items()}
+    if len(forms) == 1:
+        return f"[{next(iter(calls.values()))} for gradient in gradients]"
+    order = _order(structure)
+    texts = [re.sub(r"\bgradient\b", f"gradients[{at}]", calls[_key(programs[i])]) for at, i in enumerate(order)]
+    return f"[{', '.join(texts)}]"
+
+
+def _order(structure: Structure) -> list[int]:
+    """For each trained parameter of the network, in order, the number of its update."""
+    roles = structure.lowered.roles
+    names = {variable.tensor.node: variable.name for variable in roles.variables}
+    place = {names[node]: index for index, node in enumerate(roles.optimizer.variables)} if roles.optimizer else {}
+    held = [weight.variable for _, weight in parameters_of(structure.network) if weight.trainable]
+    return [place[name] for name in held]
+
+
+def _key(program: Program) -> tuple[Any, ...]:
+    """Equal for programs that compute the same of their inputs."""
+    numbers: dict[Tensor, int] = {tensor: -1 - index for index, tensor in enumerate(program.inputs)}
+    found = []
+    for index, step in enumerate(program.steps):
+        found.append((step.form, tuple(numbers[tensor] for tensor in step.inputs), len(step.outputs)))
+        numbers.update(dict.fromkeys(step.outputs, index))
+    return (*found, tuple(numbers[tensor] for tensor in program.outputs))
+
+
+def _call(program: Program, inputs: tuple[str, ...], functions: Functions, name: str) -> str:
+    """The formula itself if it is one line, else the call of a function that holds it."""
+    block = formula_block(program, name, "", inputs)
+    body = _body(block)
+    if len(body) == 1:
+        return body[0].removeprefix("return ")
+    read = {tensor for step in program.steps for tensor in step.inputs} | set(program.outputs)
+    taken = [own for own, tensor in zip(inputs, program.inputs, strict=True) if tensor in read]
+    title = f"{name}_gradient" if not functions else f"{name}_gradient_{len(functions) + 1}"
+    functions.append({"name": title, "inputs": taken, "doc": "What is done to one gradient.", "body": body})
+    return f"{title}({', '.join(taken)})"
+
+
+def _body(block: Block) -> list[str]:
+    """The statements of a formula outside any class: its constants stand in the code."""
+    constants = {
+        weight_attribute(attribute, name): weight
+        for step, attribute in zip(block.program.steps, block.attributes, strict=True)
+        for name, weight in step.weights
+    }
+
+    def written(match: re.Match[str]) -> str:
+        weight = constants[match.group(1)]
+        value = weight.convert(weight.value) if weight.value is not None else np.zeros(())
+        return number_text(short_float(value)) if value.ndim == 0 else array_text(value)
+
+    lines = statements(block.program, block.names, block.attributes, prefix="constant__.")
+    return [re.sub(r"\bconstant__\.(\w+)", written, line) for line in lines]
