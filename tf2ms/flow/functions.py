@@ -134,6 +134,8 @@ class Library:
             _bind(node, source, source.shape(tensor.index))
             bound[Tensor(node.name)] = tensor
             around[source.name] = outer_node(source)
+        for node in graph_def.node:
+            _read_constants(node, graph_def)
         inner = build_graph(graph_def, infer_shapes(graph_def))
         body = renamed(inner, [inner.tensor(text) for text in results], prefix, bound)
         nested = self.with_bodies(Graph({**around, **body.graph.nodes}), body.outputs, depth + 1)
@@ -165,6 +167,17 @@ def _common(a: Shape, b: Shape) -> Shape:
     if a is None or b is None or len(a) != len(b):
         return None
     return tuple(x if x == y else None for x, y in zip(a, b, strict=True))
+
+
+def _read_constants(node: NodeDef, graph_def: GraphDef) -> None:
+    """A graph frozen by TensorFlow still gathers from a resource inside its functions where that is a constant now."""
+    if node.op == "ResourceGather" and any(
+        other.name == node.input[0].partition(":")[0] and other.op == "Const" for other in graph_def.node
+    ):
+        node.op = "Gather"
+        node.attr["Tparams"].CopyFrom(node.attr["dtype"])
+        for name in ("dtype", "batch_dims"):
+            node.attr.pop(name, None)
 
 
 def _bind(argument: NodeDef, source: Node, shape: Shape) -> None:

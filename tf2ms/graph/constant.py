@@ -109,5 +109,5 @@ def _fold(node: Node, values: list[Any]) -> np.ndarray | None:
             if node.op not in _MOVES and math.prod(np.broadcast_shapes(*(v.shape for v in values))) > MAX_ELEMENTS:
                 return None
             return np.asarray(_FOLDS[node.op](*values), dtype=values[0].dtype)
-    except (ValueError, TypeError, ZeroDivisionError, OverflowError):
+    except (ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError):
         return None  # a malformed constant expression: the op's own rule will name it

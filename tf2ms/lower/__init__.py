@@ -65,7 +65,7 @@ class _Formulas:
 
     def lower(self, graph: Graph, outputs: tuple[Tensor, ...], inputs: tuple[Tensor, ...]) -> Program:
         """The steps from `inputs` to `outputs`; what has no form is remembered in `refused`."""
-        lowering = _Lowering(Layout(graph, outputs, frozenset(), {}), self._roles)
+        lowering = Lowering(Layout(graph, outputs, frozenset(), {}), self._roles)
         steps = lowering.steps(outputs, frozenset(inputs))
         self.refused += (*lowering.items(lowering.unsupported), *lowering.items(lowering.refused))
         for tensor in inputs:
