@@ -185,7 +185,8 @@ def _values(
 
 
 def _holds_array(weight: Weight) -> bool:
-    return weight.value is not None or (weight.initializer is not None and weight.initializer.kind == "value")
+    start = weight.initializer
+    return (weight.value is not None and start is None) or (start is not None and start.kind == "value")
 
 
 def _stored(stored: Mapping[str, np.ndarray], weight: Weight) -> np.ndarray | None:

@@ -176,7 +176,7 @@ def test_python_s_and_and_or():
 def test_a_variable_is_read_inside_a_loop(tmp_path):
     class Module(tf.Module):
         def __init__(self):
-            self.weights = tf.Variable(rng.normal(size=(3, 3)).astype("float32"), name="weights")
+            self.weights = tf.Variable(W, name="weights")
 
         @tf.function(input_signature=[tf.TensorSpec((2, 3), tf.float32, name="x")])
         def __call__(self, x):

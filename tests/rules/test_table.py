@@ -23,6 +23,7 @@ WITHOUT_KERNEL = {
     "SquaredDistance": "no TensorFlow kernel: other converters write it",
     "Prelu": "no TensorFlow kernel: other converters write it",
     "swish_f32": "a function of TensorFlow's Python",
+    **dict.fromkeys(("SiLU", "Gelu", "Dense", "LayerNorm"), "several ops: tests/rewrite"),
     "PlaceholderWithDefault": "an input",
     "ResourceGather": "reads a variable: tests of variables",
     "ResourceGatherNd": "reads a variable: tests of variables",

@@ -39,7 +39,8 @@ def emit(structure: Structure, stem: str) -> Module:
     cells, shared = _share_initializers([*structure.blocks, network, *([structure.loss] if structure.loss else [])])
     codes = [*_codes(cells), *(item.code for item in shared)]
     imports = {name for code in codes for name in code.imports}
-    if _parameters(cells):
+    helpers = _helpers([*cells, *structure.functions])
+    if _parameters(cells) or any("Parameter(" in text for text in helpers):
         imports |= {"Parameter", "initializer"}
     returned = [network.names[tensor] for tensor in network.program.outputs]
     loss_inputs = [structure.loss.names[tensor] for tensor in structure.loss.program.inputs] if structure.loss else []
@@ -59,7 +60,7 @@ def emit(structure: Structure, stem: str) -> Module:
             samples=samples,
             dtypes=[item for item in samples if item["dtype"] != "float32"],
             outputs=tuple(returned),
-            helpers=_helpers([*cells, *structure.functions]),
+            helpers=helpers,
             optimizer_classes=[text for item in roles.optimizers if (text := optimizer_class(item, render))],
             schedules=[_cell(block, functions) | {"base": SCHEDULE} for block in structure.schedules if block],
             shared=shared,

@@ -12,6 +12,7 @@ _TITLES = {
     "math": "Arithmetic",
     "reduction": "Reductions and counting",
     "nn": "Layers",
+    "layers": "Layers that TensorFlow spells out in several ops",
     "array": "Shapes",
     "gather": "Gather, scatter, segments",
     "linalg": "Linear algebra",

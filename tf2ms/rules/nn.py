@@ -11,6 +11,7 @@ from tf2ms.rules.initializers import initial_values
 from tf2ms.rules.op import Cell, Expression, NoForm, Op, scalar_if_square
 from tf2ms.rules.registry import elementwise, no_form, rule
 from tf2ms.rules.types import Code, Value, Weight
+from tf2ms.split import Initializer
 
 _F64 = "float64 to 1e-6 on CPU"
 _CONV_DEFAULTS: dict[str, Value] = {"stride": 1, "dilation": 1, "group": 1, "has_bias": False, "padding": 0}
@@ -108,6 +109,7 @@ def conv2d_transpose(op: Op) -> Expression:
     """tf.nn.conv2d_transpose; the primitive where the layer gives another size. (h, w, out, in) -> (in, out, h, w)."""
     _check_float(op)
     kernel = op.weight(1, perm=(3, 2, 0, 1))
+    bias = op.weight(3) if len(op) == 4 else None
     size, stride, dilation = kernel.shape[2:], op.spatial("strides"), op.spatial("dilations")
     given, wanted = op.shape(2), op.sizes(0)
     if len(wanted.parts) != 4:
@@ -125,10 +127,12 @@ def conv2d_transpose(op: Op) -> Expression:
             stride=scalar_if_square(stride),
             pad_mode=mode,
             dilation=scalar_if_square(dilation),
+            has_bias=bias is not None,
             weight=kernel,
-            **initial_values(kernel, None),
+            bias=bias,
+            **initial_values(kernel, bias),
         )
-        return cell(op.input(2), defaults={"stride": 1, "dilation": 1})
+        return cell(op.input(2), defaults={"stride": 1, "dilation": 1, "has_bias": False})
     if None in inner:
         raise NoForm("the size of the output is computed while the graph runs; give the input's shape with --shape")
     pad = f", pad={pads}" if pads else ""
@@ -136,6 +140,8 @@ def conv2d_transpose(op: Op) -> Expression:
         f"ops.Conv2DTranspose({kernel.shape[0]}, {size}, pad_mode={mode!r}{pad}, stride={stride}, dilation={dilation})"
         f"({{0}}, {{1}}, ({{0}}.shape[0], {kernel.shape[1]}, {inner[0]}, {inner[1]}))"
     )
+    if bias is not None:
+        return op.form(f"{form} + {{2}}", op.tensor(2), kernel, op.weight(3, reshape=(kernel.shape[1], 1, 1)))
     return op.form(form, op.tensor(2), kernel)
 
 
@@ -308,6 +314,14 @@ def lrn(op: Op) -> Expression:
     return cell(op.input(0), defaults={"bias": 1.0})
 
 
+def with_default(weight: Weight, start: str) -> Weight:
+    """The weight; where it is a constant of nothing but the layer's own start, no array is needed for it."""
+    value = weight.value
+    if value is None or value.dtype.kind != "f" or not (value == (1 if start == "ones" else 0)).all():
+        return weight
+    return replace(weight, initializer=Initializer(start))
+
+
 def _raw(op: Op, index: int) -> Tensor | Weight:
     """The operand as TensorFlow has it: a vector stays one."""
     return op.weight(index) if op.is_weight(index) else op.tensor(index)
@@ -318,7 +332,7 @@ def _raw(op: Op, index: int) -> Tensor | Weight:
     "FusedBatchNormV2",
     "FusedBatchNormV3",
     layout=channels_of(input=0, output=0),
-    form="nn.BatchNorm2d, tf_batch_norm",
+    form="nn.BatchNorm2d, nn.BatchNorm1d, tf_batch_norm",
 )
 def fused_batch_norm(op: Op) -> Expression:
     """tf.nn.fused_batch_norm: a layer where the statistics are weights, a formula where they are the batch's own."""
@@ -328,12 +342,13 @@ def fused_batch_norm(op: Op) -> Expression:
             raise NoForm("running statistics mixed inside the op")
         form = f"tf_batch_norm({{0}}, {{1}}, {{2}}, {epsilon!r}, outputs={len(op.node.shapes) or 1})"
         return op.form(form, *(_raw(op, index) for index in range(3)))
-    if not all(op.is_weight(index) for index in (1, 2, 3, 4)) or op.rank() != 4:
+    if not all(op.is_weight(index) for index in (1, 2, 3, 4)) or op.rank() not in (2, 4):
         form = f"tf_batch_norm({{0}}, {{1}}, {{2}}, {epsilon!r}, {{3}}, {{4}}, outputs={len(op.node.shapes) or 1})"
         return op.form(form, *(_raw(op, index) for index in range(5)))
     gamma, beta, mean, variance = (op.weight(index) for index in (1, 2, 3, 4))
+    gamma, beta = with_default(gamma, "ones"), with_default(beta, "zeros")
     cell = Cell(
-        "nn.BatchNorm2d",
+        "nn.BatchNorm2d" if op.rank() == 4 else "nn.BatchNorm1d",
         ("num_features", gamma.shape[0]),
         eps=epsilon,
         use_batch_statistics=False if gamma.trainable or beta.trainable else None,  # else set_train() would use them

@@ -17,6 +17,7 @@ FAMILIES = (
     "math",
     "reduction",
     "nn",
+    "layers",
     "array",
     "gather",
     "linalg",

@@ -49,7 +49,7 @@ def _expand(
             given = {**layer.block.defaults, **dict(layer.arguments)}
             yield from _expand(_instance(layer.block, step, given, layer.inner), functions, renamed)
         elif step.op in functions and layer is None:
-            yield from _function(functions[step.op], step)
+            yield from _expand(tuple(_function(functions[step.op], step)), functions, renamed)
         else:
             yield step
 
@@ -95,6 +95,7 @@ def _function(function: Function, call: Step) -> Iterator[Step]:
     for own in function.program.steps:
         names = tuple(places[: len(own.origins)])
         del places[: len(own.origins)]
-        outputs = tuple(Tensor(names[0], tensor.index) for tensor in own.outputs)
+        last = own.origins.index(own.outputs[0].node)  # of a call, the place of what the function returns
+        outputs = tuple(Tensor(names[last], tensor.index) for tensor in own.outputs)
         tensors.update(zip(own.outputs, outputs, strict=True))
         yield Step(outputs, own.form, tuple(tensors[t] for t in own.inputs), None, (), names, own.op)
