@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tf2ms.graph import Node, Shape
+from tf2ms.graph import Node, Shape, Tensor
 from tf2ms.graph.types import CONSTANT_OPS
 from tf2ms.rewrite import View, rewrites
 
@@ -49,9 +49,25 @@ def dense_over_last_axis(view: View, last: Node) -> Node | None:
     if given is None or matrix is None or len(given) < 3:
         return None
     inner, units = matrix[::-1] if product.attr("transpose_b") else matrix
-    if given[-1] != inner or not same_shape(last.shape(), (*given[:-1], units)):
+    shape = (*given[:-1], units)
+    if given[-1] != inner or not (same_shape(last.shape(), shape) or _puts_back(view, last, x, len(given), units)):
         return None
-    return replace(last, op="Dense", inputs=(x, product.inputs[1]), attrs=product.attrs, origins=origins)
+    return replace(
+        last, op="Dense", inputs=(x, product.inputs[1]), attrs=product.attrs, shapes=(shape,), origins=origins
+    )
+
+
+def _puts_back(view: View, last: Node, x: Tensor, rank: int, units: int) -> bool:
+    """Whether the reshape is to x's own sizes and the units: concat(gather(shape(x), [0, 1, …]), [units])."""
+    sizes = view[last.inputs[1]]
+    if sizes.op != "ConcatV2" or len(sizes.inputs) != 3:
+        return False
+    gathered, added = view[sizes.inputs[0]], view.constant(sizes.inputs[1])
+    if gathered.op not in ("Gather", "GatherV2") or added is None or added.tolist() != [units]:
+        return False
+    own, axes = view[gathered.inputs[0]], view.constant(gathered.inputs[1])
+    whole = own.op == "Shape" and own.inputs[0] == x
+    return whole and axes is not None and axes.tolist() == list(range(rank - 1))
 
 
 @rewrites("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")

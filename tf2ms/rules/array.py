@@ -7,7 +7,7 @@ from tf2ms.layout import Need, any_order, keeps_order
 from tf2ms.layout.types import ports
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import elementwise, no_form, rule
-from tf2ms.rules.slices import strided_slice_text
+from tf2ms.rules.slices import slice_layout, strided_slice_text
 
 elementwise("StopGradient", "PreventGradient", form="ops.stop_gradient({0})")
 elementwise("ZerosLike", form="ops.zeros_like({0})")
@@ -321,7 +321,12 @@ def slice_(op: Op) -> Expression:
     return op.form(f"{{0}}[{', '.join(parts)}]" if parts else "{0}", op.tensor(0))
 
 
-@rule("StridedSlice", form="x[a:b:c, …]", note="strides are gathered: the gradient of MindSpore's own fails")
+@rule(
+    "StridedSlice",
+    layout=slice_layout,
+    form="x[a:b:c, …]",
+    note="strides are gathered: the gradient of MindSpore's own fails",
+)
 def strided_slice(op: Op) -> Expression:
     """x[...] of every form: masks, new axes, negative strides."""
     return strided_slice_text(op)

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from tf2ms.graph import Graph, Node
+from tf2ms.layout import Need, channels_first_perm, keeps_order
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.sizes import Part, Sizes
+
+
+def slice_layout(node: Node, graph: Graph) -> Need:
+    """A slice that keeps every axis may have them in either order."""
+    rank = len(graph.shape(node.inputs[0]) or ())
+    other = node.attr("new_axis_mask") or node.attr("shrink_axis_mask")
+    return keeps_order(node, graph) if other or not 3 <= rank <= 5 else Need(tied=(("in", 0), ("out", 0)))
 
 
 def strided_slice_text(op: Op, data: str = "{0}") -> Expression:
@@ -24,7 +33,7 @@ def strided_slice_text(op: Op, data: str = "{0}") -> Expression:
     operands: list[Any] = [op.tensor(0)]
     parts: list[str] = []
     strided: list[tuple[int, str]] = []
-    axis = 0
+    axis, moved = 0, op.is_channels_first(op.node.inputs[0])
     for i in range(count):
         if masks["ellipsis"] >> i & 1:
             left = op.rank() - consumed
@@ -42,14 +51,17 @@ def strided_slice_text(op: Op, data: str = "{0}") -> Expression:
         first = None if masks["begin"] >> i & 1 else begin
         last = None if masks["end"] >> i & 1 else end
         bounds = [_bound(part, operands) for part in (first, last)]
-        if stride < 0 or (stride > 1 and axis != op.rank() - 1 and op.rank() > 2):
-            strided.append((axis, f"slice({bounds[0] or None}, {bounds[1] or None}, {stride})"))
+        if stride < 0 or (stride > 1 and (moved or axis != op.rank() - 1) and op.rank() > 2):
+            strided.append((op.axis(axis), f"slice({bounds[0] or None}, {bounds[1] or None}, {stride})"))
             parts.append(":")
         else:
             text = ":".join(bounds)
             text = text.removeprefix("0") if text.startswith("0:") else text
             parts.append(text + (f":{stride}" if stride != 1 else ""))
         axis += 1
+    if moved:  # then every part is a range of its axis, as `slice_layout` asks
+        parts += [":"] * (op.rank() - len(parts))
+        parts = [parts[axis] for axis in channels_first_perm(len(parts))]
     while parts and parts[-1] == ":":
         parts.pop()
     for axis, part in strided:
