@@ -125,17 +125,11 @@ def _cell(block: Block, functions: frozenset[str]) -> dict[str, Any]:
 
 
 def _members(block: Block) -> Iterator[str]:
-<<<<<<< HEAD
-    """The lines of `__init__` that make the layers and parameters."""
-    for step, attribute in zip(block.program.walk(), block.attributes, strict=True):
-        if step.layer is not None:
-=======
     """The lines of `__init__` that make the layers and parameters; a layer that is called twice is made once."""
     seen: set[str] = set()
-    for step, attribute in zip(block.program.steps, block.attributes, strict=True):
+    for step, attribute in zip(block.program.walk(), block.attributes, strict=True):
         if step.layer is not None and attribute not in seen:
             seen.add(attribute)
->>>>>>> main
             yield f"self.{attribute} = {layer_text(step.layer)}"
         for name, weight in step.weights:
             yield f"self.{weight_attribute(attribute, name)} = {_weight_text(weight)}"

@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-<<<<<<< HEAD
 from copy import copy
-=======
 from dataclasses import replace
->>>>>>> main
 
 from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
 from tf2ms.graph import Graph, Node, Tensor
@@ -35,14 +32,10 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
     Raises: UnsupportedOpError with everything that has no form, unless `allow_unsupported`: then each such node
         becomes a call of a function that raises NotImplementedError.
     """
-<<<<<<< HEAD
-    lowering = Lowering(layout, roles)
-=======
     formulas = _Formulas(roles)
->>>>>>> main
     fed = tuple(item.tensor for item in roles.fed("backbone"))
-    layout = _with_shared(layout, roles, _Lowering(layout, roles).steps(layout.outputs, frozenset(fed)))
-    lowering = _Lowering(layout, roles)
+    layout = _with_shared(layout, roles, Lowering(layout, roles).steps(layout.outputs, frozenset(fed)))
+    lowering = Lowering(layout, roles)
     steps = lowering.steps(layout.outputs, frozenset(fed))
     network, loss, loss_weights = Program(steps, fed, layout.outputs), None, LossGraph(layout.graph, (), {})
     if roles.loss is not None:
@@ -83,7 +76,8 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
 def _held(roles: Roles, steps: Iterable[Step]) -> set[str]:
     """The nodes of the variables that the steps hold as parameters."""
     nodes = {variable.name: variable.tensor.node for variable in roles.variables}
-    return {nodes[weight.variable] for step in steps for weight in held_weights(step) if weight.variable in nodes}
+    held = (weight for step in steps for inner in step.walk() for weight in held_weights(inner))
+    return {nodes[weight.variable] for weight in held if weight.variable in nodes}
 
 
 def _with_shared(layout: Layout, roles: Roles, steps: Iterable[Step]) -> Layout:
@@ -94,7 +88,7 @@ def _with_shared(layout: Layout, roles: Roles, steps: Iterable[Step]) -> Layout:
     """
     readers: dict[str, set[object]] = defaultdict(set)
     count: dict[str, int] = defaultdict(int)
-    for step in steps:
+    for step in (inner for step in steps for inner in step.walk()):
         for weight in held_weights(step):
             if weight.trainable:
                 readers[weight.variable].add(layer_key(step) or step.outputs)
@@ -108,6 +102,9 @@ def _with_shared(layout: Layout, roles: Roles, steps: Iterable[Step]) -> Layout:
         name, own = f"{variable}/shared", layout.graph[variable]
         found[name] = Node(name, "Identity", (Tensor(variable),), (), {}, (own.weight_shape(),), (variable,))
         for user in layout.graph.consumers[variable]:
+            if layout.graph[user].bodies:
+                reason = f"shares the trained variable '{variable}' with a layer outside the loop or condition"
+                raise UnsupportedOpError([Unsupported(layout.graph[user].op, (user,), reason)])
             outputs = {Tensor(user, index) for index in range(max(1, len(layout.graph[user].shapes)))}
             if outputs & layout.channels_first:
                 reason = f"shares the trained variable '{variable}' with another kind of layer, channels first"
@@ -150,7 +147,6 @@ class Lowering:
         self.unsupported: dict[tuple[str, str], list[str]] = {}  # becomes a function that raises, if allowed
         self.refused: dict[tuple[str, str], list[str]] = {}  # would train differently in silence: never allowed
 
-<<<<<<< HEAD
     def inside(self, layout: Layout, node: Node) -> Lowering:
         """The same walk over a body of `node`; what has no form there is collected with the rest."""
         inner = copy(self)
@@ -160,11 +156,10 @@ class Lowering:
     def program(self, layout: Layout, inputs: tuple[Tensor, ...]) -> Program:
         """A body as a program."""
         return Program(self.steps(layout.outputs, frozenset()), inputs, layout.outputs)
-=======
+
     def use(self, layout: Layout) -> None:
         """Goes on in another form of the graph."""
-        self._layout = layout
->>>>>>> main
+        self.layout = layout
 
     def steps(self, outputs: Iterable[Tensor], known: frozenset[Tensor]) -> tuple[Step, ...]:
         """The steps that `outputs` need beyond the tensors in `known`, depth first, each after its inputs."""

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
-=======
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
->>>>>>> main
+from typing import Any, Literal
 
 import numpy as np
 

@@ -76,12 +76,8 @@ def _network(program: Program, name: str, inputs: Mapping[Tensor, str]) -> Block
     attributes = _attributes(program.walk())
     locals_ = {tensor: inputs[tensor] for tensor in program.inputs}
     locals_.update(_tensor_names(program, attributes))
-<<<<<<< HEAD
     locals_.update(flow_names(program, locals_))
-    return Block(name, "The network.", (), {}, program, tuple(attributes), locals_)
-=======
-    return Block(name, "The network.", (), {}, program, shared_attributes(program.steps, attributes), locals_)
->>>>>>> main
+    return Block(name, "The network.", (), {}, program, shared_attributes(tuple(program.walk()), attributes), locals_)
 
 
 def _attributes(steps: Iterable[Step]) -> list[str]:
@@ -104,14 +100,9 @@ def _tensor_names(program: Program, attributes: Iterable[str]) -> dict[Tensor, s
 
 
 def _loss(program: Program, name: str, inputs: Mapping[Tensor, str], network: Block, lowered: Lowered) -> Block:
-<<<<<<< HEAD
     attributes = _attributes(program.walk())
-    names = {tensor: network.names.get(tensor) or inputs[tensor] for tensor in program.inputs}
-=======
-    attributes = _attributes(program.steps)
     weights = loss_weight_names(lowered, network)
     names = {t: weights.get(t) or network.names.get(t) or inputs[t] for t in program.inputs}
->>>>>>> main
     taken = Names(names.values())
     for step, attribute in zip(program.walk(), attributes, strict=True):
         for tensor in step.outputs:
