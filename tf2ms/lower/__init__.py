@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import replace
+from itertools import chain
 
 from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
 from tf2ms.graph import Graph, Node, Tensor
@@ -88,7 +89,7 @@ def _with_shared(layout: Layout, roles: Roles, steps: Iterable[Step]) -> Layout:
     """
     readers: dict[str, set[object]] = defaultdict(set)
     count: dict[str, int] = defaultdict(int)
-    for step in (inner for step in steps for inner in step.walk()):
+    for step in chain.from_iterable(step.walk() for step in steps):
         for weight in held_weights(step):
             if weight.trainable:
                 readers[weight.variable].add(layer_key(step) or step.outputs)
