@@ -407,12 +407,6 @@ def regularised():
     return [o], tf.reduce_mean(tf.square(o - y)) + 0.01 * tf.reduce_sum(tf.square(weights))
 
 
-def test_regularisation_inside_the_loss_is_never_dropped_in_silence():
-    with pytest.raises(UnsupportedOpError) as error:
-        tf2ms.convert(build(regularised, 4).graph)
-    assert "variable" in str(error.value)
-
-
 def shared_weights():
     x, y = _xy(3, 3)
     with v1.variable_scope("shared", reuse=v1.AUTO_REUSE):
@@ -421,9 +415,22 @@ def shared_weights():
     return [o], tf.reduce_mean(tf.square(o - y))
 
 
-def test_shared_variables_are_refused():
-    with pytest.raises(UnsupportedOpError, match="shares"):
-        tf2ms.convert(build(shared_weights, 4).graph)
+@pytest.mark.parametrize("make", [regularised, shared_weights], ids=lambda make: make.__name__)
+def test_weights_that_are_read_twice(make, tmp_path):
+    built = build(make, 4)
+    conversion = convert(built, tmp_path)
+    assert len(conversion.map["parameters"]) == len(built.gradients)
+    assert_same_outputs(built, conversion)
+
+
+def test_a_variable_that_only_the_loss_reads_is_refused():
+    def make():
+        outputs, loss = linear_regression()
+        scale = variable("scale", [])
+        return outputs, loss * tf.exp(-scale) + scale
+
+    with pytest.raises((UnsupportedOpError, GraphError), match="variable|outputs"):
+        tf2ms.convert(build(make, 4).graph)
 
 
 # -- what the user says ------------------------------------------------------------------------------------------------

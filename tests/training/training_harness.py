@@ -29,6 +29,7 @@ def assert_trains_like_tensorflow(
     batch: int = 4,
     mode: str = "graph",
     feeds: Mapping[str, Any] | None = None,
+    loss_bar: float = 1e-6,
     gradient_bar: float = 1e-4,
     update_bar: float = 1e-6,
     **options: Any,
@@ -43,6 +44,7 @@ def assert_trains_like_tensorflow(
         batch: the size of free dimensions of placeholders.
         mode: MindSpore's: "graph" or "pynative".
         feeds: for a placeholder's name, (random, shape) -> array; normal numbers or 0 and 1 else.
+        loss_bar: relative difference of the loss.
         gradient_bar: relative difference of gradients.
         update_bar: of the largest update.
         options: for `tf2ms.convert`.
@@ -84,7 +86,7 @@ def assert_trains_like_tensorflow(
                 try:
                     _fill(side, before)
                     where = f"step {step}"
-                    _compare_loss(side, conversion, tmp_path, loss, gradients, where, gradient_bar)
+                    _compare_loss(side, conversion, tmp_path, loss, gradients, where, (loss_bar, gradient_bar))
                     _compare_rates(side, rate_now, step, where)
                     _compare_update(side, tmp_path, slots, before, after, step, where, update_bar)
                     _compare_statistics(side, made.get("statistics", ()), after, where)
@@ -147,21 +149,23 @@ def _inputs(conversion: tf2ms.Conversion) -> list[dict[str, Any]]:
 
 
 def _compare_loss(
-    side: Side, conversion: Any, tmp_path: Any, loss: Any, gradients: Any, where: str, bar: float
+    side: Side, conversion: Any, tmp_path: Any, loss: Any, gradients: Any, where: str, bars: tuple[float, float]
 ) -> None:
     from tf2ms.verify.arrays import SavedArrays
     from tf2ms.verify.mindspore_worker import tensors
 
     cell = side._with_loss()
     value = cell(*tensors(SavedArrays(tmp_path / "feeds.npz"), _inputs(conversion))).asnumpy()
-    assert largest(np.asarray(loss).reshape(value.shape), value).within(1e-6), f"loss at {where}: {value}, not {loss}"
+    assert largest(np.asarray(loss).reshape(value.shape), value).within(bars[0]), (
+        f"loss at {where}: {value}, not {loss}"
+    )
     side.gradients(str(tmp_path / "feeds.npz"), _inputs(conversion), str(tmp_path / "gradients.npz"))
-    found = SavedArrays(tmp_path / "gradients.npz")
+    arrays = SavedArrays(tmp_path / "gradients.npz")
     trained = set(conversion.roles.trained)
-    assert set(found) == trained, f"trains {sorted(found)}, TensorFlow {sorted(trained)}"
-    for name in found:
-        difference = largest(gradients[name], found[name])
-        assert difference.within(bar) or np.abs(gradients[name] - found[name]).max() < 1e-7, (
+    assert set(arrays) == trained, f"trains {sorted(arrays)}, TensorFlow {sorted(trained)}"
+    for name in arrays:
+        difference = largest(gradients[name], arrays[name])
+        assert difference.within(bars[1]) or np.abs(gradients[name] - arrays[name]).max() < 1e-7, (
             f"gradient of {name} at {where}: {difference}"
         )
 

@@ -16,7 +16,7 @@ from tf2ms.emit.body import statements
 from tf2ms.emit.expression import array_text, layer_text, value_text
 from tf2ms.emit.format import format_python
 from tf2ms.emit.mapping import make_map
-from tf2ms.emit.training import SCHEDULE, optimizer_call, optimizer_class, preparation
+from tf2ms.emit.training import SCHEDULE, loss_weights, optimizer_call, optimizer_class, preparation
 from tf2ms.emit.types import Module
 from tf2ms.lower import refusal_name
 from tf2ms.rules.initializers import initializer_code
@@ -44,6 +44,8 @@ def emit(structure: Structure, stem: str) -> Module:
         imports |= {"Parameter", "initializer"}
     returned = [network.names[tensor] for tensor in network.program.outputs]
     loss_inputs = [structure.loss.names[tensor] for tensor in structure.loss.program.inputs] if structure.loss else []
+    given, groups = loss_weights(structure)
+    data = len(loss_inputs) - len(given)
     samples = _samples(structure)
     functions = frozenset(function.name for function in structure.functions)
     text = (
@@ -69,7 +71,8 @@ def emit(structure: Structure, stem: str) -> Module:
             unsupported=_refusals(structure),
             batch=[names[item.tensor] for item in (*roles.fed("backbone"), *roles.fed("loss"))],
             network_inputs=[names[tensor] for tensor in network.program.inputs],
-            loss_inputs=loss_inputs[len(returned) :],
+            loss_inputs=[*loss_inputs[len(returned) : data], *given],
+            loss_weights=groups,
             optimizer=optimizer_call(roles.optimizer, structure) if roles.optimizer else None,
             preparation=preparation(structure),
             frozen=_frozen(structure),
@@ -122,9 +125,11 @@ def _cell(block: Block, functions: frozenset[str]) -> dict[str, Any]:
 
 
 def _members(block: Block) -> Iterator[str]:
-    """The lines of `__init__` that make the layers and parameters."""
+    """The lines of `__init__` that make the layers and parameters; a layer that is called twice is made once."""
+    seen: set[str] = set()
     for step, attribute in zip(block.program.steps, block.attributes, strict=True):
-        if step.layer is not None:
+        if step.layer is not None and attribute not in seen:
+            seen.add(attribute)
             yield f"self.{attribute} = {layer_text(step.layer)}"
         for name, weight in step.weights:
             yield f"self.{weight_attribute(attribute, name)} = {_weight_text(weight)}"

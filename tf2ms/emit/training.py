@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tf2ms.emit.body import statements
 from tf2ms.emit.expression import array_text
-from tf2ms.graph import Tensor
-from tf2ms.rules.types import Program
+from tf2ms.lower.penalty import program_key
+from tf2ms.rules.types import Program, Weight
 from tf2ms.split import Optimizer, number_text, short_float
-from tf2ms.structure.training import formula_block
+from tf2ms.structure.training import formula_block, loss_weight_names, parameter_names
 from tf2ms.structure.types import Block, Structure, parameters_of, weight_attribute
 
 Functions = list[dict[str, Any]]
@@ -127,12 +127,12 @@ def _for_each(
     name: str,
 ) -> str:
     """A list with a formula of each gradient, in the order of the trained parameters."""
-    forms = {_key(program): program for program in programs}
+    forms = {program_key(program): program for program in programs}
     calls = {key: _call(program, inputs, functions, name) for key, program in forms.items()}
     if len(forms) == 1:
         return f"[{next(iter(calls.values()))} for gradient in gradients]"
     order = _order(structure)
-    texts = [re.sub(r"\bgradient\b", f"gradients[{at}]", calls[_key(programs[i])]) for at, i in enumerate(order)]
+    texts = [re.sub(r"\bgradient\b", f"gradients[{at}]", calls[program_key(programs[i])]) for at, i in enumerate(order)]
     return f"[{', '.join(texts)}]"
 
 
@@ -143,16 +143,6 @@ def _order(structure: Structure) -> list[int]:
     place = {names[node]: index for index, node in enumerate(roles.optimizer.variables)} if roles.optimizer else {}
     held = [weight.variable for _, weight in parameters_of(structure.network) if weight.trainable]
     return [place[name] for name in held]
-
-
-def _key(program: Program) -> tuple[Any, ...]:
-    """Equal for programs that compute the same of their inputs."""
-    numbers: dict[Tensor, int] = {tensor: -1 - index for index, tensor in enumerate(program.inputs)}
-    found = []
-    for index, step in enumerate(program.steps):
-        found.append((step.form, tuple(numbers[tensor] for tensor in step.inputs), len(step.outputs)))
-        numbers.update(dict.fromkeys(step.outputs, index))
-    return (*found, tuple(numbers[tensor] for tensor in program.outputs))
 
 
 def _call(program: Program, inputs: tuple[str, ...], functions: Functions, name: str) -> str:
@@ -183,3 +173,33 @@ def _body(block: Block) -> list[str]:
 
     lines = statements(block.program, block.names, block.attributes, prefix="constant__.")
     return [re.sub(r"\bconstant__\.(\w+)", written, line) for line in lines]
+
+
+def loss_weights(structure: Structure) -> tuple[list[str], list[dict[str, str]]]:
+    """(what the loss is given of parameters, the tuples of them that the cell around it makes)."""
+    lowered, given, groups = structure.lowered, [], []
+    names = parameter_names(lowered, structure.network) if lowered.loss_weights else {}
+    held = dict(parameters_of(structure.network))
+    called = loss_weight_names(lowered, structure.network)
+    for item in lowered.loss_weights:
+        own = [names[variable] for variable in item.variables]
+        if item.together:
+            name = called[item.tensor]
+            groups.append({"name": name, "parameters": _selection(own, held)})
+            given.append(f"self.{name}")
+        else:
+            given.append(f"self.network.{own[0]}")
+    return given, groups
+
+
+def _selection(chosen: Sequence[str], held: Mapping[str, Weight]) -> str:
+    """The chosen parameters as a person would pick them out: all trained ones, those called `weight`, or by name."""
+    trained = [name for name, weight in held.items() if weight.trainable]
+    if set(chosen) == set(trained):
+        return "network.trainable_params()"
+    ending = chosen[0].rpartition(".")[2]
+    if ending and set(chosen) == {name for name in trained if name.rpartition(".")[2] == ending}:
+        condition = f'p.name.endswith("{ending}")'
+        if set(chosen) == {name for name in trained if name.endswith(ending)}:
+            return f"[p for p in network.trainable_params() if {condition}]"
+    return f"[p for p in network.get_parameters() if p.name in {tuple(name for name in held if name in set(chosen))!r}]"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.layout import Layout
 from tf2ms.lower.label import label
+from tf2ms.lower.penalty import PENALTY, LossGraph, loss_graph
 from tf2ms.lower.training import bound_to_axes, lower_preparation, lower_schedule
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import find_rule
-from tf2ms.rules.types import Lowered, Program, Step, Weight
+from tf2ms.rules.types import Lowered, Program, Step, Weight, held_weights, layer_key
 from tf2ms.split import Roles
 
 __all__ = ["lower"]
@@ -27,23 +30,27 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
     Raises: UnsupportedOpError with everything that has no form, unless `allow_unsupported`: then each such node
         becomes a call of a function that raises NotImplementedError.
     """
-    lowering = _Lowering(layout, roles)
+    formulas = _Formulas(roles)
     fed = tuple(item.tensor for item in roles.fed("backbone"))
+    layout = _with_shared(layout, roles, _Lowering(layout, roles).steps(layout.outputs, frozenset(fed)))
+    lowering = _Lowering(layout, roles)
     steps = lowering.steps(layout.outputs, frozenset(fed))
-    network = Program(steps, fed, layout.outputs)
-    loss = None
+    network, loss, loss_weights = Program(steps, fed, layout.outputs), None, LossGraph(layout.graph, (), {})
     if roles.loss is not None:
+        inside = set(layout.graph.ancestors(tensor.node for step in steps for tensor in step.outputs))
+        loss_weights = loss_graph(layout.graph, roles.loss, inside, _held(roles, steps), formulas.lower)
+        lowering.use(replace(layout, graph=loss_weights.graph))
         known = frozenset(tensor for step in steps for tensor in step.outputs)
         targets = tuple(item.tensor for item in roles.fed("loss"))
-        body = lowering.steps((roles.loss,), known | frozenset(fed) | frozenset(targets))
+        weights = tuple(item.tensor for item in loss_weights.weights)
+        body = lowering.steps((roles.loss,), known | frozenset((*fed, *targets, *weights)))
         read = {tensor for step in body for tensor in step.inputs}
         extra = tuple(t for s in steps for t in s.outputs if t in read and t not in layout.outputs)
-        inputs = (*layout.outputs, *extra, *(tensor for tensor in fed if tensor in read), *targets)
+        inputs = (*layout.outputs, *extra, *(tensor for tensor in fed if tensor in read), *targets, *weights)
         network = Program(steps, fed, (*layout.outputs, *extra))
         loss = Program(body, inputs, (roles.loss,))
         lowering.check_loss_weights(body)
-        lowering.check_shared(steps)
-    formulas = _Formulas(roles)
+        formulas.check_axes(loss_weights, roles.loss)
     schedules = tuple(lower_schedule(roles.graph, optimizer, formulas.lower) for optimizer in roles.optimizers)
     prepared = None
     if roles.optimizer is not None and roles.preparation is not None:
@@ -51,7 +58,54 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
     refused = (*lowering.items(lowering.refused), *formulas.refused)
     if refused or (lowering.unsupported and not allow_unsupported):
         raise UnsupportedOpError((*lowering.items(lowering.unsupported), *refused))
-    return Lowered(roles, layout, network, loss, lowering.items(lowering.unsupported), schedules, prepared)
+    return Lowered(
+        roles,
+        layout,
+        network,
+        loss,
+        lowering.items(lowering.unsupported),
+        schedules,
+        prepared,
+        loss_weights.weights,
+        loss_weights.sums,
+    )
+
+
+def _held(roles: Roles, steps: Iterable[Step]) -> set[str]:
+    """The nodes of the variables that the steps hold as parameters."""
+    nodes = {variable.name: variable.tensor.node for variable in roles.variables}
+    return {nodes[weight.variable] for step in steps for weight in held_weights(step) if weight.variable in nodes}
+
+
+def _with_shared(layout: Layout, roles: Roles, steps: Iterable[Step]) -> Layout:
+    """The layout in which variables that different layers share are read by a node of their own.
+
+    Layers that are alike in everything share their variables by being one layer, called more than once. Others, such
+    as an embedding and the matrix of its softmax, read one parameter.
+    """
+    readers: dict[str, set[object]] = defaultdict(set)
+    count: dict[str, int] = defaultdict(int)
+    for step in steps:
+        for weight in held_weights(step):
+            if weight.trainable:
+                readers[weight.variable].add(layer_key(step) or step.outputs)
+                count[weight.variable] += 1
+    nodes = {variable.name: variable.tensor.node for variable in roles.variables}
+    apart = {nodes[name] for name, kinds in readers.items() if len(kinds) > 1}
+    if not apart:
+        return layout
+    found = dict(layout.graph.nodes)
+    for variable in apart:
+        name, own = f"{variable}/shared", layout.graph[variable]
+        found[name] = Node(name, "Identity", (Tensor(variable),), (), {}, (own.weight_shape(),), (variable,))
+        for user in layout.graph.consumers[variable]:
+            outputs = {Tensor(user, index) for index in range(max(1, len(layout.graph[user].shapes)))}
+            if outputs & layout.channels_first:
+                reason = f"shares the trained variable '{variable}' with another kind of layer, channels first"
+                raise UnsupportedOpError([Unsupported(layout.graph[user].op, (user,), reason)])
+            inputs = tuple(Tensor(name) if t == Tensor(variable) else t for t in found[user].inputs)
+            found[user] = replace(found[user], inputs=inputs)
+    return replace(layout, graph=Graph(found, layout.graph.aliases))
 
 
 class _Formulas:
@@ -60,6 +114,12 @@ class _Formulas:
     def __init__(self, roles: Roles):
         self._roles = roles
         self.refused: tuple[Unsupported, ...] = ()
+
+    def check_axes(self, found: LossGraph, loss: Tensor) -> None:
+        """Refuses what needs a weight of the loss in TensorFlow's order of axes."""
+        for item in found.weights:
+            if not item.together and len(found.graph.shape(item.tensor) or ()) > 1:
+                self.refused += tuple(bound_to_axes(found.graph, item.tensor, (loss,), found.nodes))
 
     def lower(self, graph: Graph, outputs: tuple[Tensor, ...], inputs: tuple[Tensor, ...]) -> Program:
         """The steps from `inputs` to `outputs`; what has no form is remembered in `refused`."""
@@ -79,6 +139,10 @@ class _Lowering:
         self._variables = {variable.tensor.node: variable for variable in roles.variables}
         self.unsupported: dict[tuple[str, str], list[str]] = {}  # becomes a function that raises, if allowed
         self.refused: dict[tuple[str, str], list[str]] = {}  # would train differently in silence: never allowed
+
+    def use(self, layout: Layout) -> None:
+        """Goes on in another form of the graph."""
+        self._layout = layout
 
     def steps(self, outputs: Iterable[Tensor], known: frozenset[Tensor]) -> tuple[Step, ...]:
         """The steps that `outputs` need beyond the tensors in `known`, depth first, each after its inputs."""
@@ -132,6 +196,8 @@ class _Lowering:
         return Step(outputs, form, tuple(tensors), expression.layer, label(node), node.origins, node.op, tuple(weights))
 
     def _expression(self, node: Node, op: Op) -> Expression:
+        if node.op == PENALTY:
+            return Expression(f"ops.addn([{node.attr('function')}(weight) for weight in {{0}}])", node.inputs)
         if node.is_weight():
             return Expression("{0}", (Op(_reader(node), self._layout, self._variables).input(0),))
         rule = find_rule(node.op)
@@ -156,19 +222,6 @@ class _Lowering:
             if any(weight.value is None for _, weight in weights):
                 reason = "reads a variable inside the loss (regularisation), which is not recovered yet"
                 self.refused.setdefault((step.op, reason), []).append(step.origins[0])
-
-    def check_shared(self, steps: Iterable[Step]) -> None:
-        """A variable that several layers read would be trained apart: name each place."""
-        readers: dict[str, list[Step]] = {}
-        for step in steps:
-            for _, weight in (*step.weights, *(step.layer.weights if step.layer else ())):
-                if weight.trainable:
-                    readers.setdefault(weight.variable, []).append(step)
-        for variable, users in readers.items():
-            if len(users) > 1:
-                reason = f"shares the trained variable '{variable}' with another layer, which is not recovered yet"
-                for step in users:
-                    self.refused.setdefault((step.op, reason), []).append(step.origins[0])
 
     @staticmethod
     def items(found: dict[tuple[str, str], list[str]]) -> tuple[Unsupported, ...]:

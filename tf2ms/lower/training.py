@@ -45,7 +45,7 @@ def lower_preparation(graph: Graph, optimizer: Optimizer, steps: Preparation, lo
     leaves = {tensor: _leaf(graph, tensor) for tensor in gradients}
     terms = tuple(
         tuple(
-            lower(_free_shapes(cut(graph, {gradient: leaves[gradient]}, (term,)), gradient), (term,), (gradient,))
+            lower(rank_free(cut(graph, {gradient: leaves[gradient]}, (term,)), gradient), (term,), (gradient,))
             for term, gradient in zip(gathered.terms, gradients, strict=True)
         )
         for gathered in steps.gathered
@@ -56,7 +56,7 @@ def lower_preparation(graph: Graph, optimizer: Optimizer, steps: Preparation, lo
     for update in optimizer.updates:
         inputs = (update.gradient, *steps.shared)
         own = cut(graph, {tensor: _leaf(graph, tensor) for tensor in inputs}, (update.applied,))
-        each.append(lower(_free_shapes(own, update.gradient), (update.applied,), inputs))
+        each.append(lower(rank_free(own, update.gradient), (update.applied,), inputs))
     return Prepared(terms, tuple(gathered.summed for gathered in steps.gathered), shared, tuple(each))
 
 
@@ -69,7 +69,7 @@ def _leaf(graph: Graph, tensor: Tensor) -> tuple[str, tuple[int | None, ...]]:
 _RANDOM = frozenset({"RandomStandardNormal", "RandomUniform", "TruncatedNormal"})
 
 
-def _free_shapes(graph: Graph, gradient: Tensor) -> Graph:
+def rank_free(graph: Graph, gradient: Tensor) -> Graph:
     """The formula for gradients of any rank and order of axes.
 
     Random numbers take the gradient's own shape, arrays of one number are that number, and sums over all axes are
@@ -98,9 +98,12 @@ _ANY_AXES = (
 )
 
 
-def bound_to_axes(graph: Graph, leaf: Tensor, outputs: Iterable[Tensor]) -> list[Unsupported]:
+def bound_to_axes(
+    graph: Graph, leaf: Tensor, outputs: Iterable[Tensor], within: frozenset[str] | None = None
+) -> list[Unsupported]:
     """The ops that need `leaf` in TensorFlow's order of axes: all but those element by element or over all axes."""
-    after = graph.descendants([leaf.node]) & graph.ancestors(tensor.node for tensor in outputs)
+    inside = None if within is None else {leaf.node, *within}
+    after = graph.descendants([leaf.node], inside) & graph.ancestors(tensor.node for tensor in outputs)
     found = []
     for name in sorted(after - {leaf.node}):
         node, rule = graph[name], find_rule(graph[name].op)

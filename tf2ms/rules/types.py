@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -87,6 +89,22 @@ class Step:
     weights: tuple[tuple[str, Weight], ...] = ()
 
 
+def held_weights(step: Step) -> tuple[Weight, ...]:
+    """Every weight of a step, its own and its layer's."""
+    return tuple(weight for _, weight in (*step.weights, *(step.layer.weights if step.layer else ())))
+
+
+def layer_key(step: Step) -> object | None:
+    """Equal for steps that are calls of one layer: the same class, arguments and variables. None without weights."""
+    layer = step.layer
+    if layer is None or not layer.weights or step.weights:
+        return None
+    weights = tuple(
+        (name, weight.variable, weight.perm, weight.grouped, weight.shape) for name, weight in layer.weights
+    )
+    return layer.cls, layer.arguments, step.form, weights
+
+
 @dataclass(frozen=True)
 class Program:
     """The network or the loss as a list of steps, each after the steps that it reads."""
@@ -111,10 +129,23 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class LossWeights:
+    """An input of the loss that is no data: a parameter of the network, or a tuple of several where `together`.
+
+    `variables` are nodes of the graph.
+    """
+
+    tensor: Tensor
+    variables: tuple[str, ...]
+    together: bool
+
+
+@dataclass(frozen=True)
 class Lowered:
     """The whole conversion in MindSpore terms, not yet ordered into classes.
 
     `schedules` holds for each optimizer its learning rate as a function of the step, None where that is a constant.
+    `loss_weights` are the loss's inputs that are parameters, `sums` the functions that it sums over some of them.
     """
 
     roles: Roles
@@ -124,6 +155,8 @@ class Lowered:
     unsupported: tuple[Unsupported, ...] = ()
     schedules: tuple[Program | None, ...] = ()
     prepared: Prepared | None = None
+    loss_weights: tuple[LossWeights, ...] = ()
+    sums: Mapping[str, Program] = field(default_factory=lambda: MappingProxyType({}))
 
     def outputs(self) -> tuple[tuple[Tensor, Tensor], ...]:
         """(TensorFlow's tensor, the program's) for each output of the network, those that only the loss reads last."""

@@ -60,15 +60,18 @@ def find_training(graph: Graph, initial: Mapping[str, Tensor], loss: str | None 
     notes += tuple(gradient_notes(graph, optimizer.updates, preparation))
     gradients = [update.gradient for update in optimizer.updates]
     used = graph.ancestors(tensor.node for tensor in gradients)
-    seed, region = _gradient_region(graph, gradients, used)
-    if not gradient_names(graph):
+    named = gradient_names(graph)
+    seed, region = _gradient_region(graph, gradients, used, named)
+    if not named:
         _check_untouched(graph, optimizer, region)
-    found = graph.tensor(loss) if loss else _find_loss(graph, optimizer, applies, used, seed)
+    found = graph.tensor(loss) if loss else _find_loss(graph, optimizer, applies, used, seed, named)
     nodes = frozenset(used - graph.ancestors([found.node]))
     return Training(optimizer, applies, nodes, found, notes, preparation)
 
 
-def _gradient_region(graph: Graph, gradients: Sequence[Tensor], used: set[str]) -> tuple[Node, set[str]]:
+def _gradient_region(
+    graph: Graph, gradients: Sequence[Tensor], used: set[str], named: frozenset[str]
+) -> tuple[Node, set[str]]:
     """(seed, every node that the gradients depend on and that depends on the seed).
 
     The seed is the float constant of ones from which all gradients are reachable. A forward constant of ones may
@@ -86,6 +89,7 @@ def _gradient_region(graph: Graph, gradients: Sequence[Tensor], used: set[str]) 
     depth = _depths(graph, order)
     everything = (1 << len(gradients)) - 1
     candidates = [graph[name] for name in order if reach[name] == everything and _is_ones(graph, graph[name])]
+    candidates = [node for node in candidates if node.name in named] or candidates
     if not candidates:
         raise GraphError("no loss found: the gradients do not start from one; name it with --loss")
 
@@ -153,7 +157,9 @@ def _check_untouched(graph: Graph, optimizer: Optimizer, region: set[str]) -> No
         )
 
 
-def _find_loss(graph: Graph, optimizer: Optimizer, applies: tuple[Node, ...], used: set[str], seed: Node) -> Tensor:
+def _find_loss(
+    graph: Graph, optimizer: Optimizer, applies: tuple[Node, ...], used: set[str], seed: Node, named: frozenset[str]
+) -> Tensor:
     """The tensor whose gradient starts at `seed`.
 
     It has the seed's shape and needs all that the gradients read; and every op that cannot be passed without leaving
@@ -165,7 +171,7 @@ def _find_loss(graph: Graph, optimizer: Optimizer, applies: tuple[Node, ...], us
     trained = set(optimizer.variables)
     # Gradients of inputs that nothing trains hang on the seed too; they are no more forward than the others.
     region = graph.descendants([seed.name])
-    forward = set(graph.nodes) - region - graph.descendants(node.name for node in applies)
+    forward = set(graph.nodes) - region - named - graph.descendants(node.name for node in applies)
     order = [name for name in graph.order(graph.nodes) if name in forward]
     helpers = _helpers(graph, order, region)
     certain = {name for name in used - region - helpers if any(user in region for user in graph.consumers[name])}
@@ -181,8 +187,8 @@ def _find_loss(graph: Graph, optimizer: Optimizer, applies: tuple[Node, ...], us
         raise GraphError("no loss found: no tensor of the seed's shape needs what the gradients read; use --loss")
     most = max(cover[name].bit_count() for name in possible)
     finalists = {name for name in possible if cover[name].bit_count() == most}
-    named = {name for name in finalists if any(user.startswith(f"gradients/{name}_grad/") for user in region)}
-    finalists = named or finalists
+    marked = {name for name in finalists if any(user.startswith(f"gradients/{name}_grad/") for user in region)}
+    finalists = marked or finalists
     # Along one chain of linear ops nothing tells a loss from what it is computed of: take the end.
     ends = sorted(name for name in finalists if not graph.descendants([name], forward) & finalists - {name})
     if len(ends) > 1:

@@ -71,8 +71,15 @@ class Structure:
 def parameters_of(
     block: Block, steps: tuple[Step, ...] | None = None, prefix: str = ""
 ) -> Iterator[tuple[str, Weight]]:
-    """(name in the MindSpore checkpoint, weight) for everything the block holds, in order; `steps` of an instance."""
+    """(name in the MindSpore checkpoint, weight) for everything the block holds, in order; `steps` of an instance.
+
+    A layer that is called twice is held once.
+    """
+    seen: set[str] = set()
     for step, attribute in zip(steps or block.program.steps, block.attributes, strict=True):
+        if step.layer is not None and attribute in seen:
+            continue
+        seen.add(attribute)
         if isinstance(step.layer, BlockLayer) and step.layer.block is not None:
             yield from parameters_of(step.layer.block, step.layer.inner, f"{prefix}{attribute}.")
         elif step.layer is not None:
