@@ -89,7 +89,8 @@ def convert(
     """Converts a TensorFlow graph to a MindSpore module.
 
     Args:
-        source: a path (GraphDef, text or binary, .meta, TensorBoard log, SavedModel), a GraphDef or a tf.Graph.
+        source: a path (GraphDef, text or binary, .meta, TensorBoard log, SavedModel, .keras, .h5), or a GraphDef, a
+            tf.Graph, a Keras model or a concrete function in memory.
         inputs: tensors to cut the graph at; by default the signature's inputs, or the graph's placeholders.
         outputs: the network's outputs; by default the signature's, what the loss takes, or the graph's ends.
         loss: the loss tensor, where the graph leaves it open.
