@@ -98,8 +98,8 @@ def main() -> None:
 def inspect(graph: str, as_json: bool, **options: Any) -> None:
     """Show what a graph holds: inputs, outputs, loss, optimizer, variables, ops, and what is left out.
 
-    GRAPH is a GraphDef (.pb, .pbtxt), a .meta file, a TensorBoard log folder or event file, or a SavedModel; its
-    content tells which.
+    GRAPH is a GraphDef (.pb, .pbtxt), a .meta file, a TensorBoard log folder or event file, a SavedModel, or a Keras
+    model (.keras, .h5); its content tells which.
 
     \b
     Examples:
@@ -138,6 +138,7 @@ def convert(graph: str, folder: str, force: bool, verified: bool, as_json: bool,
       tf2ms convert logs/ -o out/ --name PoseNet
       tf2ms convert model.meta -o out/ --checkpoint model.ckpt
       tf2ms convert saved_model/ -o out/ --signature serving_default
+      tf2ms convert model.keras -o out/
       tf2ms convert frozen.pb -o out/ --outputs logits --shape input=1,224,224,3
     """
     from tf2ms.api import convert as convert_graph

@@ -127,7 +127,7 @@ def _cell(block: Block, functions: frozenset[str]) -> dict[str, Any]:
 def _members(block: Block) -> Iterator[str]:
     """The lines of `__init__` that make the layers and parameters; a layer that is called twice is made once."""
     seen: set[str] = set()
-    for step, attribute in zip(block.program.steps, block.attributes, strict=True):
+    for step, attribute in zip(block.program.walk(), block.attributes, strict=True):
         if step.layer is not None and attribute not in seen:
             seen.add(attribute)
             yield f"self.{attribute} = {layer_text(step.layer)}"
@@ -155,14 +155,14 @@ def _function(function: Function, functions: frozenset[str]) -> dict[str, Any]:
 
 
 def _layers(cells: Iterable[Block | Function]) -> Iterator[Layer]:
-    return (step.layer for cell in cells for step in cell.program.steps if step.layer is not None)
+    return (step.layer for cell in cells for step in cell.program.walk() if step.layer is not None)
 
 
 def _helpers(cells: Iterable[Block | Function]) -> list[str]:
     """The text of each helper that is used: classes of layers, `tf_…` functions in forms, and what those call."""
     texts: dict[str, str] = {}
     waiting = {layer.cls for layer in _layers(cells) if layer.helper}
-    waiting |= {name for cell in cells for step in cell.program.steps for name in _HELPER_CALL.findall(step.form)}
+    waiting |= {name for cell in cells for step in cell.program.walk() for name in _HELPER_CALL.findall(step.form)}
     while waiting:
         name = waiting.pop()
         texts[name] = _helper(name)
@@ -171,7 +171,7 @@ def _helpers(cells: Iterable[Block | Function]) -> list[str]:
 
 
 def _parameters(cells: Iterable[Block]) -> list[Weight]:
-    weights = (weight for cell in cells for step in cell.program.steps for _, weight in step.weights)
+    weights = (weight for cell in cells for step in cell.program.walk() for _, weight in step.weights)
     return [weight for weight in weights if not is_literal(weight)]
 
 

@@ -162,7 +162,7 @@ def _body(block: Block) -> list[str]:
     """The statements of a formula outside any class: its constants stand in the code."""
     constants = {
         weight_attribute(attribute, name): weight
-        for step, attribute in zip(block.program.steps, block.attributes, strict=True)
+        for step, attribute in zip(block.program.walk(), block.attributes, strict=True)
         for name, weight in step.weights
     }
 

@@ -116,4 +116,8 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
         kept = Graph(nodes)
         order = kept.order(roots)
         nodes = {name: nodes[name] for name in order}
+    for name in order:
+        if nodes[name].bodies:
+            bodies = (replace(body, graph=rewrite(body.graph, body.outputs)) for body in nodes[name].bodies)
+            nodes[name] = replace(nodes[name], bodies=tuple(bodies))
     return Graph(nodes, graph.aliases)

@@ -25,6 +25,7 @@ FAMILIES = (
     "random",
     "image",
     "signal",
+    "control_flow",
     "quantise",
     "other",
 )

@@ -89,6 +89,23 @@ def read_sizes(graph: Graph, tensor: Tensor, channels_first: frozenset[Tensor]) 
     return Sizes(tuple(Part(f"int({{0}}[{index}])", (tensor,)) for index in range(shape[0])))
 
 
+def try_sizes(graph: Graph, tensor: Tensor, channels_first: frozenset[Tensor] = frozenset()) -> Sizes | None:
+    """The integers of a tensor, if Python knows them without looking into a tensor."""
+    found = _Reader(graph, channels_first).read(tensor, _DEPTH)
+    return None if found is None or found.whole is not None else found
+
+
+def shifted(sizes: Sizes, by: int) -> Sizes:
+    """A single number and another added."""
+    return sizes if not by else Sizes((_sum(sizes.parts[0], by),), scalar=True)
+
+
+def _sum(part: Part, by: int) -> Part:
+    if part.value is not None:
+        return number(part.value + by)
+    return Part(f"{part.text} {'+' if by > 0 else '-'} {abs(by)}", part.operands)
+
+
 class _Reader:
     def __init__(self, graph: Graph, channels_first: frozenset[Tensor]):
         self._graph, self._channels_first = graph, channels_first
@@ -100,6 +117,8 @@ class _Reader:
                 return None
             return Sizes(tuple(map(number, constant.reshape(-1))), scalar=constant.ndim == 0)
         node = self._graph[tensor.node]
+        if node.op == "LoopCounter":
+            return Sizes((Part("{0}", tuple(node.inputs)),), scalar=True)
         if depth == 0 or node.op not in _READERS:
             return None
         if node.op in ("Shape", "ShapeN", "Size", "Rank"):

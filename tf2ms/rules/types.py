@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -87,6 +87,27 @@ class Step:
     origins: tuple[str, ...]
     op: str
     weights: tuple[tuple[str, Weight], ...] = ()
+    flow: Flow | None = None
+
+    def walk(self) -> Iterator[Step]:
+        """The step itself and every step inside it."""
+        yield self
+        for body in self.flow.bodies if self.flow else ():
+            yield from body.walk()
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """What a step of control flow holds.
+
+    kind "if": the step's `form` is what decides; a body for each branch (true, false; or 0, 1, 2 … of a Case).
+    kind "while": `form` is the tuple of the values that its variables start with; the bodies are condition and round.
+    kind "for": `form` has the range as its last item; the one body's first input is its counter.
+    A body reads tensors of the program around it directly: they are among the step's inputs.
+    """
+
+    kind: Literal["if", "while", "for"]
+    bodies: tuple[Program, ...]
 
 
 def held_weights(step: Step) -> tuple[Weight, ...]:
@@ -112,6 +133,11 @@ class Program:
     steps: tuple[Step, ...]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+
+    def walk(self) -> Iterator[Step]:
+        """Every step, each before those inside it."""
+        for step in self.steps:
+            yield from step.walk()
 
 
 @dataclass(frozen=True)

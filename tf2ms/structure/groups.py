@@ -134,6 +134,8 @@ class Body:
 
 def _kind(step: Step) -> tuple[Any, ...]:
     """What must be equal for two steps to be the same up to arguments."""
+    if step.flow is not None:
+        return ("flow", id(step.flow))  # like no other
     if step.layer is None:
         return ("form", *((name, weight_key(weight)) for name, weight in step.weights))
     return (step.layer.cls, tuple(sorted(arguments_of(step))))
