@@ -222,7 +222,7 @@ class Lowering:
                 places.append(operand)
         form = expression.form.format(*places, layer="{layer}")
         count = expression.outputs or max(1, len(node.shapes))
-        outputs = tuple(Tensor(node.name, index) for index in range(count))
+        outputs = tuple(Tensor(node.name, index) for index in node.attr("outputs") or range(count))
         names = label(node, self._within)
         step = Step(outputs, form, tuple(tensors), expression.layer, names, node.origins, node.op, tuple(weights))
         return replace(step, targets=expression.targets)

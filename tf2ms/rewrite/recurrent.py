@@ -190,7 +190,8 @@ def _candidates(evaluate: Evaluator, width: int, units: int, states: int) -> Ite
     for kind in ("LSTM",) if states == 2 else ("RNN", "GRU"):
         gates = GATES[kind]
         vectors = [(v, s) for v, s in shapes.items() if s in ((gates * units,), (2, gates * units))]
-        matrices = _matrices({v: s for v, s in shapes.items() if len(s) == 2}, width, units, gates * units)
+        rest = {v: s for v, s in shapes.items() if len(s) == 2 and (v, s) not in vectors}
+        matrices = _matrices(rest, width, units, gates * units)
         if len(vectors) > 1 or not matrices:
             continue
         for order in permutations(range(gates)):
@@ -276,13 +277,19 @@ def _replaced(graph: Graph, node: Node, loop: _Loop, layer: Recurrent, ends: Seq
     moved = _batch_first(graph, data)
     made = Node(_free(f"{node.name.rpartition('/')[0]}/{layer.kind}".lstrip("/"), graph), layer.kind)
     sequence, last = Tensor(made.name), tuple(Tensor(made.name, index) for index in (1, 2))
+    hidden = Tensor(f"{made.name}/hidden")
     stand_ins: dict[Tensor, Tensor] = {}
     added: dict[str, Node] = {}
     for reader, all_rounds in _stacks(graph, node, loop):
         stacked = Tensor(reader.name)
         users = [graph[user] for user in graph.consumers[reader.name]]
+        rest = [user for user in users if not _last_row(graph, user)]
+        stand_ins.update((Tensor(user.name), hidden) for user in users if user not in rest)
+        users = rest
         if not all_rounds:
             stand_ins[stacked] = last[0]
+        elif not users and stacked not in ends:
+            continue
         elif moved is None:
             stand_ins[stacked] = sequence
         elif users and stacked not in ends and all(_exchanges(graph, user) for user in users):
@@ -342,6 +349,14 @@ def _reached(graph: Graph, ends: Sequence[Tensor]) -> set[str] | None:
     lists = ("TensorListStack", "TensorListGather", "TensorListLength")
     reads = (graph[name].inputs for name in seen if graph[name].op in lists)
     return None if any(graph[inputs[0].node].op == "Results" for inputs in reads) else seen
+
+
+def _last_row(graph: Graph, node: Node) -> bool:
+    """Whether the node is `x[-1]`."""
+    if node.op != "StridedSlice" or node.attr("shrink_axis_mask") != 1 or node.attr("ellipsis_mask"):
+        return False
+    begin = graph.constant(node.inputs[1])
+    return begin is not None and begin.tolist() == [-1] and not node.attr("new_axis_mask")
 
 
 def _plain(node: Node, op: str, inputs: tuple[Tensor, ...], attrs: Mapping[str, Any]) -> Node:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from tf2ms.rewrite.recurrent import GATES, Recurrent, Source
+from tf2ms.rewrite.recurrent import Recurrent, Source
 from tf2ms.rules.op import Cell, Expression, Op
 from tf2ms.rules.registry import rule
 from tf2ms.rules.types import Gates, Weight
 
 
-@rule("LSTM", "GRU", "RNN", form="nn.LSTM, nn.GRU, nn.RNN", note="a bias of the graph is bias_ih, bias_hh stays zero")
+@rule("LSTM", "GRU", "RNN", form="nn.LSTM, nn.GRU, nn.RNN", note="a graph's one bias is bias_ih, bias_hh stays zero; on CPU nn.GRU and nn.RNN to 1e-4, for their tanh")
 def recurrent(op: Op) -> Expression:
     """A layer over a sequence: the sequence, the last hidden state, the last cell."""
     layer: Recurrent = op["layer"]
     first = 1 + op["states"]
-    weights: dict[str, Any] = {
-        f"{name}_l0": _weight(op, first, layer, source) for name, source in layer.weights.items()
-    }
+    weights: dict[str, Any] = {f"{name}_l0": _weight(op, first, name, own) for name, own in layer.weights.items()}
     if "bias_ih" in layer.weights and "bias_hh" not in layer.weights:
-        weights["bias_hh_l0"] = op.literal(np.zeros(GATES[layer.kind] * layer.units, np.float32))
+        weights["bias_hh_l0"] = _zeros(weights["bias_ih_l0"])
     cell = Cell(
         f"nn.{layer.kind}",
         ("input_size", layer.inputs),
@@ -41,22 +36,20 @@ def recurrent(op: Op) -> Expression:
     return replace(made, form=f"{{layer}}({{0}}{given})", outputs=3 if layer.kind == "LSTM" else 2, targets=targets)
 
 
-def _weight(op: Op, first: int, layer: Recurrent, source: Source) -> Weight:
+def _weight(op: Op, first: int, name: str, source: Source) -> Weight:
     """A matrix as (gates * units, inputs), a bias as a vector."""
-    index = next(i for i in range(first, len(op)) if op.node.inputs[i] == source.variable)
-    held = op.weight(index)
-    shape = held.source_shape
-    rows = (source.rows[1] - source.rows[0] if source.rows else shape[0]) if len(shape) == 2 else 1
-    columns = math.prod(shape[-1:])
-    part = Gates(source.rows, source.order, source.added)
-    if rows == 1 and held.source_shape[-1:] and source.added is not None and _is_bias(source, layer):
-        grouped: tuple[int, ...] = (columns,)
-        return replace(held, grouped=grouped, perm=(0,), shape=grouped, part=part)
+    held = op.weight(next(index for index in range(first, len(op)) if op.node.inputs[index] == source.variable))
+    part, columns = Gates(source.rows, source.order, source.added), held.source_shape[-1]
+    if name.startswith("bias"):
+        return replace(held, grouped=(columns,), perm=(0,), shape=(columns,), part=part)
+    rows = source.rows[1] - source.rows[0] if source.rows else held.source_shape[0]
     return replace(held, grouped=(rows, columns), perm=(1, 0), shape=(columns, rows), part=part)
 
 
-def _is_bias(source: Source, layer: Recurrent) -> bool:
-    return any(own is source for name, own in layer.weights.items() if name.startswith("bias"))
+def _zeros(bias: Weight) -> Weight:
+    """The second bias that MindSpore's layers have, where the graph has one: zero, and not trained."""
+    part = bias.part or Gates(None, (0,))
+    return replace(bias, trainable=False, part=replace(part, added=(), factor=0))
 
 
 @rule("Results", form="{0}, {1}")

@@ -27,19 +27,20 @@ class Code:
 class Gates:
     """The part of a recurrent layer's variable that a parameter holds: rows, then gates in MindSpore's order.
 
-    `added` is what the graph adds to each gate itself.
+    `added` is what the graph adds to each gate itself; a `factor` of 0 makes the zeros of a bias too many.
     """
 
     rows: tuple[int, int] | None
     order: tuple[int, ...]
     added: tuple[float, ...] = ()
+    factor: int = 1
 
     def of(self, value: np.ndarray) -> np.ndarray:
         """The rows of the variable, their gates in order."""
         chosen = value[slice(*self.rows)] if self.rows else value
         gates = chosen.reshape(*chosen.shape[:-1], len(self.order), -1)[..., list(self.order), :]
         added = np.asarray(self.added or (0.0,), value.dtype)[:, None]
-        return (gates + added).reshape(chosen.shape)
+        return (gates * np.asarray(self.factor, value.dtype) + added).reshape(chosen.shape)
 
 
 @dataclass(frozen=True, eq=False)
