@@ -24,6 +24,7 @@ WITHOUT_KERNEL = {
     "Prelu": "no TensorFlow kernel: other converters write it",
     "swish_f32": "a function of TensorFlow's Python",
     **dict.fromkeys(("SiLU", "Gelu", "Dense", "LayerNorm"), "several ops: tests/rewrite"),
+    "Dropout": "several ops: tests/training",
     "PlaceholderWithDefault": "an input",
     "ResourceGather": "reads a variable: tests of variables",
     "ResourceGatherNd": "reads a variable: tests of variables",
