@@ -11,7 +11,13 @@ from tf2ms.rules.registry import rule
 from tf2ms.rules.types import Gates, Weight
 
 
-@rule("LSTM", "GRU", "RNN", form="nn.LSTM, nn.GRU, nn.RNN", note="a graph's one bias is bias_ih, bias_hh stays zero; on CPU nn.GRU and nn.RNN to 1e-4, for their tanh")
+@rule(
+    "LSTM",
+    "GRU",
+    "RNN",
+    form="nn.LSTM, nn.GRU, nn.RNN",
+    note="a graph's one bias is bias_ih, bias_hh stays zero; on CPU nn.GRU and nn.RNN to 1e-4, for their tanh",
+)
 def recurrent(op: Op) -> Expression:
     """A layer over a sequence: the sequence, the last hidden state, the last cell."""
     layer: Recurrent = op["layer"]
