@@ -22,6 +22,7 @@ _TITLES = {
     "signal": "Fourier transforms",
     "quantise": "Quantisation",
     "control_flow": "Control flow and lists",
+    "recurrent": "Recurrent layers",
     "other": "No form",
 }
 
