@@ -27,6 +27,7 @@ FAMILIES = (
     "signal",
     "control_flow",
     "quantise",
+    "gradient",
     "other",
 )
 """The files of rows, in the order in which the documentation shows them."""
