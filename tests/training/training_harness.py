@@ -89,7 +89,9 @@ def assert_trains_like_tensorflow(
                     _compare_loss(side, conversion, tmp_path, loss, gradients, where, (loss_bar, gradient_bar))
                     _compare_rates(side, rate_now, step, where)
                     _compare_update(side, tmp_path, slots, before, after, step, where, update_bar)
-                    _compare_statistics(side, made.get("statistics", ()), after, where)
+                    if made.get("statistics"):
+                        _fill(side, before)
+                        _compare_statistics(side, conversion, tmp_path, made["statistics"], after, where)
                 finally:
                     ms.set_context(mode=ms.PYNATIVE_MODE)
     return conversion
@@ -203,9 +205,14 @@ def _compare_update(
         assert difference.within(bar), f"{name} after {where}: {difference}"
 
 
-def _compare_statistics(side: Side, names: Any, after: Any, where: str) -> None:
-    from tf2ms.verify.mindspore_worker import to_tensorflow
+def _compare_statistics(side: Side, conversion: Any, tmp_path: Any, names: Any, after: Any, where: str) -> None:
+    """What one pass in training makes of the running statistics."""
+    from tf2ms.verify.arrays import SavedArrays
+    from tf2ms.verify.mindspore_worker import tensors, to_tensorflow
 
+    side._with_loss()(*tensors(SavedArrays(tmp_path / "feeds.npz"), _inputs(conversion)))
+    held = {side._entries[parameter.name]["variable"] for parameter in side._network.get_parameters()}
+    assert set(names) <= held, f"the network lacks {set(names) - held}"
     for parameter in side._network.get_parameters():
         entry = side._entries[parameter.name]
         if entry["variable"] in names:

@@ -165,6 +165,10 @@ class Writer:
             targets.append(chosen)
         if len(step.outputs) == 1 and not self.readers.get(step.outputs[0]):
             return
+        if step.targets:
+            whole = step.targets if any(target != "_" for target in targets[1:]) else "{0}, _"
+            self.lines.append(f"{whole.format(*targets)} = {ast.unparse(value.expression)}")
+            return
         self.assign(targets, value.expression)
 
     def assign(self, targets: Sequence[str], value: ast.expr) -> None:

@@ -63,6 +63,10 @@ def _parameter(name: str, weight: Weight) -> dict[str, Any]:
         "shape": list(weight.shape),
         "trainable": weight.trainable,
     }
+    if weight.part is not None:
+        part = weight.part
+        rows, order, added = _list(part.rows), list(part.order), list(part.added)
+        entry["gates"] = {"rows": rows, "order": order, "added": added, "factor": part.factor}
     if weight.grouped != weight.source_shape:
         entry["reshape"] = list(weight.grouped)
     return entry

@@ -222,17 +222,10 @@ class Lowering:
                 places.append(operand)
         form = expression.form.format(*places, layer="{layer}")
         count = expression.outputs or max(1, len(node.shapes))
-        outputs = tuple(Tensor(node.name, index) for index in range(count))
-        return Step(
-            outputs,
-            form,
-            tuple(tensors),
-            expression.layer,
-            label(node, self._within),
-            node.origins,
-            node.op,
-            tuple(weights),
-        )
+        outputs = tuple(Tensor(node.name, index) for index in node.attr("outputs") or range(count))
+        names = label(node, self._within)
+        step = Step(outputs, form, tuple(tensors), expression.layer, names, node.origins, node.op, tuple(weights))
+        return replace(step, targets=expression.targets)
 
     def _expression(self, node: Node, op: Op) -> Expression:
         if node.op == PENALTY:

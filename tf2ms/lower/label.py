@@ -54,5 +54,7 @@ def is_default_name(name: str, node: Node) -> bool:
 
 
 _LAYER_OPS = frozenset(
-    {"tensorarrayreadv3", "conv2d", "biasadd", "matmul", "relu", "add", "depthwise", "xw_plus_b", "placeholder"}
+    """
+    conv2d biasadd matmul relu add depthwise xw_plus_b placeholder tensorarrayreadv3 tensorarrayv2read while hidden
+    """.split()
 )

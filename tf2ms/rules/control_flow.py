@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tf2ms.graph import Tensor
-from tf2ms.rules.lists import COUNTER, element_shape, length_of, list_form
+from tf2ms.rules.lists import COUNTER, element_shape, is_range, length_of, list_form
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import no_form, rule
 from tf2ms.rules.sizes import Sizes, try_sizes
@@ -92,19 +92,9 @@ def from_tensor(op: Op) -> Expression:
 @rule("TensorListScatterIntoExistingList", "TensorArrayScatterV3", form="{0}")
 def scatter(op: Op) -> Expression:
     """tf.TensorArray.unstack of TensorFlow 1: rows in order."""
-    if not _is_range(op, 2):
+    if not is_range(op.graph, op.node.inputs[2]):
         raise NoForm("rows are scattered in an order of their own")
     return op.form("{0}", op.tensor(1))
-
-
-def _is_range(op: Op, place: int) -> bool:
-    """Whether the indices are 0, 1, 2 …"""
-    node = op.graph[op.node.inputs[place].node]
-    value = op.constant(place)
-    if value is not None:
-        return value.tolist() == list(range(value.size))
-    starts = [op.graph.constant(tensor) for tensor in node.inputs[::2]] if node.op == "Range" else []
-    return [None if start is None else int(start) for start in starts] == [0, 1]
 
 
 @rule("TensorListGetItem", "TensorArrayReadV3", form="{0}[{1}]")
@@ -161,7 +151,7 @@ def gather(op: Op) -> Expression:
     whole = stack(op)
     known, length = op.constant(1), length_of(op.graph, op.node.inputs[0])
     whole_list = known is not None and length is not None and length.known == known.size
-    if _is_range(op, 1) and (whole_list or _covers(op)):
+    if is_range(op.graph, op.node.inputs[1]) and (whole_list or _covers(op)):
         return whole
     return op.form(f"({whole.form})[{{1}}]", op.node.inputs[0], op.tensor(1))
 

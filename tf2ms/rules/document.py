@@ -23,6 +23,7 @@ _TITLES = {
     "quantise": "Quantisation",
     "gradient": "Gradients that are outputs",
     "control_flow": "Control flow and lists",
+    "recurrent": "Recurrent layers",
     "other": "No form",
 }
 

@@ -124,6 +124,17 @@ def list_form(graph: Graph, tensor: Tensor) -> Form:
             return "items"
 
 
+def is_range(graph: Graph, tensor: Tensor) -> bool:
+    """Whether the tensor is 0, 1, 2 …"""
+    value, node = graph.constant(tensor), graph[tensor.node]
+    if value is not None:
+        return value.tolist() == list(range(value.size))
+    if node.op != "Range":
+        return False
+    start, step = graph.constant(node.inputs[0]), graph.constant(node.inputs[2])
+    return start is not None and step is not None and (int(start), int(step)) == (0, 1)
+
+
 def length_of(graph: Graph, tensor: Tensor) -> Sizes | None:
     """How many items the list has room for, if Python knows."""
     node = graph[tensor.node]

@@ -354,6 +354,8 @@ def _raw(op: Op, index: int) -> Tensor | Weight:
 def fused_batch_norm(op: Op) -> Expression:
     """tf.nn.fused_batch_norm: a layer where the statistics are weights, a formula where they are the batch's own."""
     epsilon = op.attr("epsilon", 1e-4)
+    if op["running_momentum"] is not None and all(op.is_weight(index) for index in (1, 2)) and op.rank() in (2, 4):
+        return _training_batch_norm(op, epsilon)
     if op.attr("is_training", True):
         if op.attr("exponential_avg_factor", 1.0) != 1.0:
             raise NoForm("running statistics mixed inside the op")
@@ -375,6 +377,24 @@ def fused_batch_norm(op: Op) -> Expression:
         moving_variance=variance,
     )
     return replace(cell(op.tensor(0), defaults={"eps": 1e-5}), outputs=1)
+
+
+def _training_batch_norm(op: Op, epsilon: float) -> Expression:
+    """Batch statistics while training, running ones after; of the batch's own variance where the graph has it so."""
+    gamma, beta, mean, variance = (op.weight(index) for index in (1, 2, 3, 4))
+    own = "nn.BatchNorm2d" if op.rank() == 4 else "nn.BatchNorm1d"
+    cell = Cell(
+        "BatchNorm" if op["biased"] else own,
+        ("num_features", gamma.shape[0]),
+        eps=epsilon,
+        momentum=op["running_momentum"],
+        helper=bool(op["biased"]),
+        gamma=gamma,
+        beta=beta,
+        moving_mean=mean,
+        moving_variance=variance,
+    )
+    return replace(cell(op.tensor(0), defaults={"eps": 1e-5, "momentum": 0.9}), outputs=1)
 
 
 @rule("BatchNormWithGlobalNormalization", form="(x - mean) * rsqrt(variance + eps) * gamma + beta")

@@ -25,13 +25,15 @@ class NoForm(Exception):
 class Expression:
     """What a rule returns: a form over operands, or a layer called on them.
 
-    `outputs` is how many of the op's outputs it gives, where those are not all.
+    `outputs` is how many of the op's outputs it gives, where those are not all; `targets` how they are unpacked, such
+    as `{0}, ({1}, {2})`.
     """
 
     form: str
     operands: tuple[Tensor | Weight | str, ...]
     layer: Layer | None = None
     outputs: int | None = None
+    targets: str = ""
 
 
 class Cell:

@@ -26,6 +26,7 @@ FAMILIES = (
     "image",
     "signal",
     "control_flow",
+    "recurrent",
     "quantise",
     "gradient",
     "other",

@@ -165,7 +165,8 @@ def _find_loss(
     It has the seed's shape and needs all that the gradients read; and every op that cannot be passed without leaving
     a trace in the gradients (a square reads its input again, a product its factor) has left it.
     """
-    if (direct := _shape_source(graph, seed)) is not None:
+    direct = _named_loss(graph, seed, named) or _shape_source(graph, seed)
+    if direct is not None:
         return direct
     shape = graph.shape(Tensor(seed.name))
     trained = set(optimizer.variables)
@@ -194,6 +195,20 @@ def _find_loss(
     if len(ends) > 1:
         raise GraphError(f"which of {', '.join(ends)} is the loss? name it with --loss")
     return Tensor(ends[0])
+
+
+def _named_loss(graph: Graph, seed: Node, named: frozenset[str]) -> Tensor | None:
+    """The last node among those whose gradient TensorFlow named and that take the seed as it is."""
+    takers = {name for name in graph.consumers[seed.name] if name in named}
+    takers |= {copy.node for copy, source in graph.aliases.items() if source.node == seed.name and copy.node in named}
+    heads = (name.partition("_grad/")[0].split("/") for name in takers if "_grad/" in name)
+    tails = {"/".join(parts[index:]) for parts in heads for index in range(1, len(parts))}
+    found = {graph.resolve(Tensor(name)) for name in tails if name in graph}
+    before = [graph.ancestors([tensor.node]) - {tensor.node} for tensor in found]
+    ends = [tensor for tensor in found if not any(tensor.node in nodes for nodes in before if nodes)]
+    shape = graph.shape(Tensor(seed.name))
+    last = [tensor for tensor in ends if _may_be_loss(graph, graph[tensor.node], shape)]
+    return last[0] if len(last) == 1 else None
 
 
 def _shape_source(graph: Graph, seed: Node) -> Tensor | None:

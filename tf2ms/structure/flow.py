@@ -10,6 +10,7 @@ from tf2ms.graph import Tensor
 from tf2ms.rules.types import Program, Step
 from tf2ms.structure.names import Names, identifier
 
+_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 _ROWS = frozenset({"TensorListFromTensor", "TensorListScatterIntoExistingList"})
 _LISTS = frozenset({"TensorListSetItem", "TensorListPushBack", "TensorArrayWriteV3"})
 _SHORT = {
@@ -34,6 +35,8 @@ def flow_names(
     for step in program.steps:
         if step.op in _ROWS and step.flow is None:
             found[step.outputs[0]] = "rows"
+        if step.op in _RECURRENT:
+            found.update(zip(step.outputs, ("sequence", "hidden", "cell"), strict=False))
         if step.flow is not None:
             found.update(_named(step, {**names, **found}, variables))
     return found
