@@ -7,6 +7,19 @@ _OUTPUTS = ("SigmoidGrad", "TanhGrad", "SqrtGrad", "RsqrtGrad", "ReciprocalGrad"
 _INPUTS = ("ReluGrad", "Relu6Grad", "SoftplusGrad", "SoftsignGrad", "LeakyReluGrad", "EluGrad", "SeluGrad")
 FLOATS = ("float32", "float64", "float16")
 _LOOSE = {"forward": 1e-7, "grad": 1e-7}
+_IMAGE = x(2, 3, 4, 5)
+_POOLED = _IMAGE[:, :2].reshape(2, 1, 2, 2, 2, 5).max((2, 4))
+_POOL = {"ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "padding": "VALID"}
+_LRN = {"depth_radius": 2, "bias": 1.5, "alpha": 0.2, "beta": 0.75}
+
+
+def _normal(image):
+    """tf.nn.lrn with `_LRN`."""
+    squares = np.pad(np.square(image), [(0, 0)] * 3 + [(2, 2)])
+    total = sum(squares[..., i : i + 5] for i in range(5))
+    return (image / (1.5 + 0.2 * total) ** 0.75).astype(np.float32)
+
+
 CASES = [
     *(case(op, x(2, 3, dtype=t, low=0.1, high=0.9), x(2, 3, dtype=t)) for op in _OUTPUTS for t in FLOATS),
     *(
@@ -19,21 +32,35 @@ CASES = [
     *(case("BiasAddGrad", x(*s)) for s in ((4, 3), (2, 3, 4, 5), (2, 3, 4))),
     *(
         case(
-            "FusedBatchNormGradV3",
+            f"FusedBatchNormGrad{version}",
             x(2, 3, 4, 5),
-            x(2, 3, 4, 5),
+            _IMAGE,
             x(5),
-            x(5),
-            x(5, low=0.5),
-            np.zeros(0, np.float32),
+            const(_IMAGE.mean((0, 1, 2)) if trains else x(5)),
+            const(_IMAGE.var((0, 1, 2)) if trains else x(5, low=0.5)),
+            *((np.zeros(0, np.float32),) if version == "V3" else ()),
             is_training=trains,
             outputs=(0, 1, 2),
             gradient=False,
             unknown=False,
             forward=1e-5,
         )
-        for trains in (False,)
+        for version in ("", "V2", "V3")
+        for trains in (False, True)
     ),
+    case("MaxPoolGrad", _IMAGE, _POOLED, x(2, 1, 2, 5), **_POOL, gradient=False, channels=False, unknown=False),
+    case(
+        "MaxPool3DGrad",
+        _IMAGE[None],
+        _IMAGE[None, :, :2].reshape(1, 2, 1, 2, 2, 2, 5).max((1, 3, 5))[:, None],
+        x(1, 1, 1, 2, 5),
+        ksize=[1, 2, 2, 2, 1],
+        strides=[1, 2, 2, 2, 1],
+        padding="VALID",
+        gradient=False,
+        unknown=False,
+    ),
+    case("LRNGrad", x(2, 3, 4, 5), _IMAGE, _normal(_IMAGE), **_LRN, gradient=False, unknown=False),
     case("StridedSliceGrad", i32([4, 5]), i32([1, 0]), i32([3, 5]), i32([1, 2]), x(2, 3)),
     case("StridedSliceGrad", i32([4, 5]), i32([1, 4]), i32([0, 0]), i32([1, -1]), x(5), shrink_axis_mask=1, end_mask=2),
     *(case("MirrorPadGrad", x(5, 6), i32([[1, 1], [2, 1]]), mode=m) for m in ("REFLECT", "SYMMETRIC")),

@@ -10,6 +10,7 @@ from tf2ms.layout.types import Port, ports
 from tf2ms.rules.op import Cell, Expression, NoForm, Op, scalar_if_square
 from tf2ms.rules.registry import elementwise, no_form, rule
 from tf2ms.rules.slices import strided_slice_text
+from tf2ms.rules.types import Weight
 
 # -- element by element: (gradient, input) or (output, gradient), as TensorFlow orders them ----------------------------
 
@@ -53,7 +54,7 @@ _ONCE = "has no gradient of its own on CPU"
 _PULL = "ops.GradOperation(sens_param=True)"
 
 
-def _pool_gradient(op: Op, cls: str, x: str, *operands: Tensor) -> Expression:
+def _pool_gradient(op: Op, cls: str, x: str, *operands: Tensor | Weight) -> Expression:
     """The gradient of a pooling layer at `x`; the last operand is the gradient of its output."""
     if op.explicit_padding():
         raise NoForm("explicit padding")
@@ -70,13 +71,13 @@ def _pool_gradient(op: Op, cls: str, x: str, *operands: Tensor) -> Expression:
 @rule("MaxPoolGrad", layout=_channels(0, 1, 2), form=f"{_PULL}(nn.MaxPool2d)", note=_ONCE)
 def max_pool_grad(op: Op) -> Expression:
     """The gradient of tf.nn.max_pool2d: goes to the first of equal values in both frameworks."""
-    return _pool_gradient(op, "nn.MaxPool2d", "{0}", *op.node.inputs[:3:2])
+    return _pool_gradient(op, "nn.MaxPool2d", "{0}", op.tensor(0), op.tensor(2))
 
 
 @rule("MaxPool3DGrad", layout=_channels(0, 1, 2), form=f"{_PULL}(nn.MaxPool3d)", note=_ONCE)
 def max_pool3d_grad(op: Op) -> Expression:
     """The gradient of tf.nn.max_pool3d."""
-    return _pool_gradient(op, "nn.MaxPool3d", "{0}", *op.node.inputs[:3:2])
+    return _pool_gradient(op, "nn.MaxPool3d", "{0}", op.tensor(0), op.tensor(2))
 
 
 @rule("AvgPoolGrad", layout=_channels(1), form=f"{_PULL}(nn.AvgPool2d)", note=_ONCE)
@@ -85,8 +86,8 @@ def avg_pool_grad(op: Op) -> Expression:
     sizes = op.sizes(0)
     order = (0, 3, 1, 2) if op.is_channels_first(op.node.inputs[1]) else (0, 1, 2, 3)
     shape = replace(sizes, parts=tuple(sizes.parts[axis] for axis in order))
-    found = _pool_gradient(op, "nn.AvgPool2d", f"ops.zeros({shape.text(0)}, ms.{op.dtype()})", op.node.inputs[1])
-    return replace(found, operands=(*shape.operands, op.node.inputs[1]), form=_last(found.form, len(shape.operands)))
+    found = _pool_gradient(op, "nn.AvgPool2d", f"ops.zeros({shape.text(0)}, ms.{op.dtype()})", op.tensor(1))
+    return replace(found, operands=(*shape.operands, op.tensor(1)), form=_last(found.form, len(shape.operands)))
 
 
 def _last(form: str, place: int) -> str:
@@ -183,7 +184,7 @@ def _batch_norm_layout(node: Node, graph: Graph) -> Need:
 def fused_batch_norm_grad(op: Op) -> Expression:
     """The gradients of tf.nn.fused_batch_norm by input, scale and offset."""
     epsilon = repr(op.attr("epsilon", 1e-4))
-    raw = [op.weight(index) if op.is_weight(index) else op.tensor(index) for index in range(5)]
+    raw = [op.weight(index) if index > 1 and op.is_weight(index) else op.tensor(index) for index in range(5)]
     if op.attr("is_training", True):
         return replace(op.form(f"tf_batch_norm_grad({{0}}, {{1}}, {{2}}, {epsilon})", *raw[:3]), outputs=3)
     return replace(op.form(f"tf_batch_norm_grad({{0}}, {{1}}, {{2}}, {epsilon}, {{3}}, {{4}})", *raw), outputs=3)
@@ -194,7 +195,7 @@ def lrn_grad(op: Op) -> Expression:
     """The gradient of tf.nn.lrn."""
     names = {"depth_radius": 5, "bias": 1.0, "alpha": 1.0, "beta": 0.5}
     cell = Cell("LRN", helper=True, **{name: op.attr(name, value) for name, value in names.items()})
-    found = cell(op.node.inputs[1], op.node.inputs[0], defaults={"bias": 1.0})
+    found = cell(op.tensor(1), op.tensor(0), defaults={"bias": 1.0})
     return replace(found, form=f"{_PULL}({{layer}})({{0}}, {{1}})")
 
 
