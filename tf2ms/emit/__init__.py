@@ -16,7 +16,7 @@ from tf2ms.emit.body import statements
 from tf2ms.emit.expression import array_text, chain_lines, layer_text, value_text
 from tf2ms.emit.format import format_python
 from tf2ms.emit.mapping import make_map
-from tf2ms.emit.training import SCHEDULE, loss_weights, optimizer_call, optimizer_class, preparation
+from tf2ms.emit.training import SCHEDULE, loss_weights, optimizer_call, optimizer_classes, preparation
 from tf2ms.emit.types import Module
 from tf2ms.lower import refusal_name
 from tf2ms.rules.initializers import initializer_code
@@ -71,7 +71,7 @@ def emit(structure: Structure, stem: str) -> Module:
             dtypes=[item for item in samples if item["dtype"] != "float32"],
             outputs=tuple(returned),
             helpers=helpers,
-            optimizer_classes=[text for item in roles.optimizers if (text := optimizer_class(item, render))],
+            optimizer_classes=optimizer_classes(structure, render),
             schedules=[_cell(block, functions) | {"base": SCHEDULE} for block in structure.schedules if block],
             shared=shared,
             functions=[_function(function, functions) for function in structure.functions],
@@ -81,7 +81,7 @@ def emit(structure: Structure, stem: str) -> Module:
             network_inputs=[names[tensor] for tensor in network.program.inputs],
             loss_inputs=[*loss_inputs[len(returned) : data], *given],
             loss_weights=groups,
-            optimizer=optimizer_call(roles.optimizer, structure) if roles.optimizer else None,
+            optimizer=optimizer_call(structure),
             preparation=preparation(structure),
             frozen=_frozen(structure),
             batch_size=_batch_size(structure),
@@ -140,7 +140,7 @@ def _joins(block: Block) -> dict[int, int]:
 def _members(block: Block) -> Iterator[str]:
     """The lines of `__init__` that make the layers and parameters; a layer that is called twice is made once."""
     seen: set[str] = set()
-    for place, (step, attribute) in enumerate(zip(block.program.steps, block.attributes, strict=True)):
+    for place, (step, attribute) in enumerate(zip(block.program.walk(), block.attributes, strict=True)):
         condition = block.optional[place][0].text if place in block.optional else None
         if step.layer is not None and attribute in seen:
             continue
@@ -178,7 +178,7 @@ def _function(function: Function, functions: frozenset[str]) -> dict[str, Any]:
 
 def _layers(cells: Iterable[Block | Function]) -> Iterator[Layer]:
     for cell in cells:
-        for step in cell.program.steps:
+        for step in cell.program.walk():
             if isinstance(step.layer, ChainLayer):
                 yield from (link.layer for link in step.layer.chain[:1] if link.layer is not None)
             elif step.layer is not None:
@@ -189,7 +189,7 @@ def _helpers(cells: Iterable[Block | Function]) -> list[str]:
     """The text of each helper that is used: classes of layers, `tf_…` functions in forms, and what those call."""
     texts: dict[str, str] = {}
     waiting = {layer.cls for layer in _layers(cells) if layer.helper}
-    waiting |= {name for cell in cells for step in cell.program.steps for name in _HELPER_CALL.findall(step.form)}
+    waiting |= {name for cell in cells for step in cell.program.walk() for name in _HELPER_CALL.findall(step.form)}
     while waiting:
         name = waiting.pop()
         texts[name] = _helper(name)
@@ -198,7 +198,7 @@ def _helpers(cells: Iterable[Block | Function]) -> list[str]:
 
 
 def _parameters(cells: Iterable[Block]) -> list[Weight]:
-    weights = (weight for cell in cells for step in cell.program.steps for _, weight in step.weights)
+    weights = (weight for cell in cells for step in cell.program.walk() for _, weight in step.weights)
     return [weight for weight in weights if not is_literal(weight)]
 
 

@@ -45,7 +45,7 @@ def make_map(structure: Structure, code: str, stem: str) -> dict[str, Any]:
         "parameters": [_parameter(name, weight) for name, weight in parameters_of(structure.network)],
         "layers": [
             {"node": step.outputs[0].node, "nodes": list(step.origins), "path": path, "line": lines.get(place)}
-            for path, place, step in _last_calls(_layers(structure.network, structure.network.program.steps))
+            for path, place, step in _last_calls(_layers(structure.network, tuple(structure.network.program.walk())))
         ],
     }
 
@@ -63,6 +63,10 @@ def _parameter(name: str, weight: Weight) -> dict[str, Any]:
         "shape": list(weight.shape),
         "trainable": weight.trainable,
     }
+    if weight.part is not None:
+        part = weight.part
+        rows, order, added = _list(part.rows), list(part.order), list(part.added)
+        entry["gates"] = {"rows": rows, "order": order, "added": added, "factor": part.factor}
     if weight.grouped != weight.source_shape:
         entry["reshape"] = list(weight.grouped)
     return entry

@@ -135,6 +135,12 @@ def dtype_name(number: int) -> str:
     return {"float": "float32", "double": "float64", "half": "float16"}.get(name, name)
 
 
+def dtype_number(name: str) -> int:
+    """DT_FLOAT for `float32`: `dtype_name` the other way."""
+    own = {"float32": "float", "float64": "double", "float16": "half"}.get(name, name)
+    return int(types_pb2.DataType.Value(f"DT_{own.upper()}"))
+
+
 def _decode_list(items: Any) -> list[Any]:
     for field, convert in (
         ("s", lambda s: s.decode("utf-8", "backslashreplace")),
@@ -144,6 +150,7 @@ def _decode_list(items: Any) -> list[Any]:
         ("type", dtype_name),
         ("shape", _shape),
         ("tensor", _array),
+        ("func", lambda function: function),
     ):
         values = getattr(items, field)
         if values:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import replace
+from itertools import chain
 
 from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.layout import Layout
+from tf2ms.lower.flow import LEAVES, flow_step
 from tf2ms.lower.label import label
 from tf2ms.lower.penalty import PENALTY, LossGraph, loss_graph
 from tf2ms.lower.training import bound_to_axes, lower_preparation, lower_schedule
@@ -32,8 +35,8 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
     """
     formulas = _Formulas(roles)
     fed = tuple(item.tensor for item in roles.fed("backbone"))
-    layout = _with_shared(layout, roles, _Lowering(layout, roles).steps(layout.outputs, frozenset(fed)))
-    lowering = _Lowering(layout, roles)
+    layout = _with_shared(layout, roles, Lowering(layout, roles).steps(layout.outputs, frozenset(fed)))
+    lowering = Lowering(layout, roles)
     steps = lowering.steps(layout.outputs, frozenset(fed))
     network, loss, loss_weights = Program(steps, fed, layout.outputs), None, LossGraph(layout.graph, (), {})
     if roles.loss is not None:
@@ -53,8 +56,8 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
         formulas.check_axes(loss_weights, roles.loss)
     schedules = tuple(lower_schedule(roles.graph, optimizer, formulas.lower) for optimizer in roles.optimizers)
     prepared = None
-    if roles.optimizer is not None and roles.preparation is not None:
-        prepared = lower_preparation(roles.graph, roles.optimizer, roles.preparation, formulas.lower)
+    if roles.preparation is not None:
+        prepared = lower_preparation(roles.graph, roles.updates, roles.preparation, formulas.lower)
     refused = (*lowering.items(lowering.refused), *formulas.refused)
     if refused or (lowering.unsupported and not allow_unsupported):
         raise UnsupportedOpError((*lowering.items(lowering.unsupported), *refused))
@@ -74,7 +77,8 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
 def _held(roles: Roles, steps: Iterable[Step]) -> set[str]:
     """The nodes of the variables that the steps hold as parameters."""
     nodes = {variable.name: variable.tensor.node for variable in roles.variables}
-    return {nodes[weight.variable] for step in steps for weight in held_weights(step) if weight.variable in nodes}
+    held = (weight for step in steps for inner in step.walk() for weight in held_weights(inner))
+    return {nodes[weight.variable] for weight in held if weight.variable in nodes}
 
 
 def _with_shared(layout: Layout, roles: Roles, steps: Iterable[Step]) -> Layout:
@@ -85,7 +89,7 @@ def _with_shared(layout: Layout, roles: Roles, steps: Iterable[Step]) -> Layout:
     """
     readers: dict[str, set[object]] = defaultdict(set)
     count: dict[str, int] = defaultdict(int)
-    for step in steps:
+    for step in chain.from_iterable(step.walk() for step in steps):
         for weight in held_weights(step):
             if weight.trainable:
                 readers[weight.variable].add(layer_key(step) or step.outputs)
@@ -99,6 +103,9 @@ def _with_shared(layout: Layout, roles: Roles, steps: Iterable[Step]) -> Layout:
         name, own = f"{variable}/shared", layout.graph[variable]
         found[name] = Node(name, "Identity", (Tensor(variable),), (), {}, (own.weight_shape(),), (variable,))
         for user in layout.graph.consumers[variable]:
+            if layout.graph[user].bodies:
+                reason = f"shares the trained variable '{variable}' with a layer outside the loop or condition"
+                raise UnsupportedOpError([Unsupported(layout.graph[user].op, (user,), reason)])
             outputs = {Tensor(user, index) for index in range(max(1, len(layout.graph[user].shapes)))}
             if outputs & layout.channels_first:
                 reason = f"shares the trained variable '{variable}' with another kind of layer, channels first"
@@ -123,7 +130,7 @@ class _Formulas:
 
     def lower(self, graph: Graph, outputs: tuple[Tensor, ...], inputs: tuple[Tensor, ...]) -> Program:
         """The steps from `inputs` to `outputs`; what has no form is remembered in `refused`."""
-        lowering = _Lowering(Layout(graph, outputs, frozenset(), {}), self._roles)
+        lowering = Lowering(Layout(graph, outputs, frozenset(), {}), self._roles)
         steps = lowering.steps(outputs, frozenset(inputs))
         self.refused += (*lowering.items(lowering.unsupported), *lowering.items(lowering.refused))
         for tensor in inputs:
@@ -131,23 +138,35 @@ class _Formulas:
         return Program(steps, inputs, outputs)
 
 
-class _Lowering:
+class Lowering:
     """The walk over the graph, collecting what has no form."""
 
     def __init__(self, layout: Layout, roles: Roles):
-        self._layout = layout
-        self._variables = {variable.tensor.node: variable for variable in roles.variables}
+        self.layout = layout
+        self._within: str | None = None  # the node whose body this is
+        self.variables = {variable.tensor.node: variable for variable in roles.variables}
         self.unsupported: dict[tuple[str, str], list[str]] = {}  # becomes a function that raises, if allowed
         self.refused: dict[tuple[str, str], list[str]] = {}  # would train differently in silence: never allowed
 
+    def inside(self, layout: Layout, node: Node) -> Lowering:
+        """The same walk over a body of `node`; what has no form there is collected with the rest."""
+        inner = copy(self)
+        inner.layout, inner._within = layout, node.name
+        return inner
+
+    def program(self, layout: Layout, inputs: tuple[Tensor, ...]) -> Program:
+        """A body as a program."""
+        return Program(self.steps(layout.outputs, frozenset()), inputs, layout.outputs)
+
     def use(self, layout: Layout) -> None:
         """Goes on in another form of the graph."""
-        self._layout = layout
+        self.layout = layout
 
     def steps(self, outputs: Iterable[Tensor], known: frozenset[Tensor]) -> tuple[Step, ...]:
         """The steps that `outputs` need beyond the tensors in `known`, depth first, each after its inputs."""
-        graph = self._layout.graph
+        graph = self.layout.graph
         done: dict[str, Step | None] = {tensor.node: None for tensor in known}
+        done.update((node.name, None) for node in graph if node.op in LEAVES)
         for output in outputs:
             stack = [output.node]
             opened: dict[str, Step] = {}
@@ -164,6 +183,7 @@ class _Lowering:
                 stack.pop()
                 done[name] = opened[name]
         steps = tuple(step for step in done.values() if step is not None)
+        known |= self._leaves(outputs, steps)
         made = known | {tensor for step in steps for tensor in step.outputs}
         for tensor in (*outputs, *(tensor for step in steps for tensor in step.inputs)):
             if tensor not in made:
@@ -171,9 +191,19 @@ class _Lowering:
                 self.refused.setdefault((graph[tensor.node].op, reason), []).append(tensor.node)
         return steps
 
+    def _leaves(self, outputs: Iterable[Tensor], steps: Iterable[Step]) -> frozenset[Tensor]:
+        """What a body is given, or reads of the program around it."""
+        read = (*outputs, *(tensor for step in steps for tensor in step.inputs))
+        return frozenset(tensor for tensor in read if self.layout.graph[tensor.node].op in LEAVES)
+
     def _step(self, node: Node) -> Step:
-        op = Op(node, self._layout, self._variables)
-        expression = self._expression(node, op)
+        if node.bodies:
+            return flow_step(self, node)
+        op = Op(node, self.layout, self.variables)
+        return self.finished(node, self._expression(node, op))
+
+    def finished(self, node: Node, expression: Expression) -> Step:
+        """The step of a node, of which `expression` is what it is written as."""
         operands = expression.operands
         if set(_PLACE.findall(expression.form)) != {str(index) for index in range(len(operands))}:
             raise GraphError(f"'{node.name}' has {len(node.inputs)} inputs, which is not what {node.op} takes")
@@ -192,14 +222,17 @@ class _Lowering:
                 places.append(operand)
         form = expression.form.format(*places, layer="{layer}")
         count = expression.outputs or max(1, len(node.shapes))
-        outputs = tuple(Tensor(node.name, index) for index in range(count))
-        return Step(outputs, form, tuple(tensors), expression.layer, label(node), node.origins, node.op, tuple(weights))
+        outputs = tuple(Tensor(node.name, index) for index in node.attr("outputs") or range(count))
+        names = label(node, self._within)
+        step = Step(outputs, form, tuple(tensors), expression.layer, names, node.origins, node.op, tuple(weights))
+        return replace(step, targets=expression.targets)
 
     def _expression(self, node: Node, op: Op) -> Expression:
         if node.op == PENALTY:
             return Expression(f"ops.addn([{node.attr('function')}(weight) for weight in {{0}}])", node.inputs)
         if node.is_weight():
-            return Expression("{0}", (Op(_reader(node), self._layout, self._variables).input(0),))
+            reader = Op(_reader(node), self.layout, self.variables)
+            return Expression("{0}", (reader.input(0) if self._within is None else reader.tensor(0),))
         rule = find_rule(node.op)
         if rule is None:
             reason = "is fed by nothing" if node.op in PLACEHOLDER_OPS else "has no rule; add one, or cut with --inputs"
@@ -211,7 +244,7 @@ class _Lowering:
 
     def _refuse(self, node: Node, reason: str) -> Expression:
         self.unsupported.setdefault((node.op, reason), []).append(node.name)
-        data = [tensor for tensor in node.inputs if not self._layout.graph[tensor.node].is_weight()]
+        data = [tensor for tensor in node.inputs if not self.layout.graph[tensor.node].is_weight()]
         places = ", ".join(f"{{{index}}}" for index in range(len(data)))
         return Expression(f"{refusal_name(node.op)}({places})", tuple(data))
 

@@ -100,7 +100,11 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
     Each rewrite visits every node once, inputs first, so the time is linear in nodes times rewrites.
     """
     from tf2ms.rewrite import weights, convolutions, patterns, normalisation, activations, attention  # noqa: F401, I001  # in order
+    from tf2ms.rewrite.recurrent import recurrent_layers
 
+    ends = tuple(ends)
+    if any(node.op == "While" for node in graph):
+        graph = recurrent_layers(graph, ends)
     roots = [tensor.node for tensor in ends]
     order = graph.order(roots)
     nodes = {name: graph[name] for name in order}
@@ -116,4 +120,8 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
         kept = Graph(nodes)
         order = kept.order(roots)
         nodes = {name: nodes[name] for name in order}
+    for name in order:
+        if nodes[name].bodies:
+            bodies = (replace(body, graph=rewrite(body.graph, body.outputs)) for body in nodes[name].bodies)
+            nodes[name] = replace(nodes[name], bodies=tuple(bodies))
     return Graph(nodes, graph.aliases)

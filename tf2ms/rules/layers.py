@@ -16,6 +16,12 @@ def silu(op: Op) -> Expression:
     return Cell("nn.SiLU")(op.tensor(0))
 
 
+@rule("Dropout", layout=any_order, form="nn.Dropout", note="draws other numbers; follows set_train")
+def dropout(op: Op) -> Expression:
+    """tf.nn.dropout, as `tf2ms.split` finds it in a training graph."""
+    return Cell("nn.Dropout", p=op.attr("rate"))(op.tensor(0))
+
+
 @rule("Gelu", layout=any_order, form="ops.gelu", note="x / 2 * (1 + erf(x / sqrt(2))), or its form with tanh")
 def gelu(op: Op) -> Expression:
     """tf.nn.gelu, exact or approximate."""

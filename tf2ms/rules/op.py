@@ -25,13 +25,15 @@ class NoForm(Exception):
 class Expression:
     """What a rule returns: a form over operands, or a layer called on them.
 
-    `outputs` is how many of the op's outputs it gives, where those are not all.
+    `outputs` is how many of the op's outputs it gives, where those are not all; `targets` how they are unpacked, such
+    as `{0}, ({1}, {2})`.
     """
 
     form: str
     operands: tuple[Tensor | Weight | str, ...]
     layer: Layer | None = None
     outputs: int | None = None
+    targets: str = ""
 
 
 class Cell:
@@ -73,6 +75,10 @@ class Op:
     def graph(self) -> Graph:
         """The graph that the node is in."""
         return self._layout.graph
+
+    def of(self, node: Node) -> Op:
+        """Another node in the same graph and layout."""
+        return Op(node, self._layout, self._variables)
 
     def __getitem__(self, name: str) -> Any:
         return self.node.attr(name)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,11 +23,32 @@ class Code:
     imports: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Gates:
+    """The part of a recurrent layer's variable that a parameter holds: rows, then gates in MindSpore's order.
+
+    `added` is what the graph adds to each gate itself; a `factor` of 0 makes the zeros of a bias too many.
+    """
+
+    rows: tuple[int, int] | None
+    order: tuple[int, ...]
+    added: tuple[float, ...] = ()
+    factor: int = 1
+
+    def of(self, value: np.ndarray) -> np.ndarray:
+        """The rows of the variable, their gates in order."""
+        chosen = value[slice(*self.rows)] if self.rows else value
+        gates = chosen.reshape(*chosen.shape[:-1], len(self.order), -1)[..., list(self.order), :]
+        added = np.asarray(self.added or (0.0,), value.dtype)[:, None]
+        return (gates * np.asarray(self.factor, value.dtype) + added).reshape(chosen.shape)
+
+
 @dataclass(frozen=True, eq=False)
 class Weight:
     """A variable or constant as MindSpore holds it: reshaped to `grouped`, transposed by `perm`, reshaped to `shape`.
 
     `variable` is its name in TensorFlow (that of the constant's node in a frozen graph, whose `value` is known).
+    Where `part` is given, that is taken of the variable first, and `grouped` is its shape.
     """
 
     variable: str
@@ -39,9 +60,11 @@ class Weight:
     trainable: bool
     initializer: Initializer | None
     value: np.ndarray | None = None
+    part: Gates | None = None
 
     def convert(self, value: np.ndarray) -> np.ndarray:
         """TensorFlow's array in MindSpore's layout."""
+        value = self.part.of(value) if self.part else value
         return value.reshape(self.grouped).transpose(self.perm).reshape(self.shape).copy(order="C")
 
     def restore(self, value: np.ndarray) -> np.ndarray:
@@ -76,6 +99,7 @@ class Step:
     """What one TensorFlow node became: `outputs = form(inputs)`, or a call of `layer`.
 
     `form` is a Python expression with `{0}`, `{1}` … for the inputs and `{name}` for a weight in `weights`.
+    `targets` is how several outputs are unpacked, `{0}, ({1}, {2})`; one after the other if empty.
     `label` is the path of names that the user knows the node by; `origins` are the TensorFlow nodes it covers.
     """
 
@@ -87,6 +111,28 @@ class Step:
     origins: tuple[str, ...]
     op: str
     weights: tuple[tuple[str, Weight], ...] = ()
+    flow: Flow | None = None
+    targets: str = ""
+
+    def walk(self) -> Iterator[Step]:
+        """The step itself and every step inside it."""
+        yield self
+        for body in self.flow.bodies if self.flow else ():
+            yield from body.walk()
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """What a step of control flow holds.
+
+    kind "if": the step's `form` is what decides; a body for each branch (true, false; or 0, 1, 2 … of a Case).
+    kind "while": `form` is the tuple of the values that its variables start with; the bodies are condition and round.
+    kind "for": `form` has the range as its last item; the one body's first input is its counter.
+    A body reads tensors of the program around it directly: they are among the step's inputs.
+    """
+
+    kind: Literal["if", "while", "for"]
+    bodies: tuple[Program, ...]
 
 
 def held_weights(step: Step) -> tuple[Weight, ...]:
@@ -112,6 +158,11 @@ class Program:
     steps: tuple[Step, ...]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+
+    def walk(self) -> Iterator[Step]:
+        """Every step, each before those inside it."""
+        for step in self.steps:
+            yield from step.walk()
 
 
 @dataclass(frozen=True)

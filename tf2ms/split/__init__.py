@@ -12,6 +12,7 @@ from tf2ms.split.boundary import backbone_of_loss, backbone_outputs, fed_inputs,
 from tf2ms.split.dropped import find_dropped, running_updates
 from tf2ms.split.formula import formula, terms
 from tf2ms.split.initializers import find_initializers, read_initializer
+from tf2ms.split.layers import TrainingLayers, training_layers
 from tf2ms.split.training import Training, find_training
 from tf2ms.split.types import (
     Dropped,
@@ -63,6 +64,8 @@ def split(
         graph = _cut(graph, inputs)
     initial = find_initializers(graph)
     training = None if outputs and not loss else find_training(graph, initial, loss)
+    layers = training_layers(graph) if training is not None else TrainingLayers(graph, frozenset(), ())
+    graph = layers.graph
     if training is not None:
         backbone = backbone_of_loss(graph, training.loss)
         chosen = tuple(graph.tensor(name) for name in outputs or ()) or backbone_outputs(graph, backbone, training.loss)
@@ -80,17 +83,17 @@ def split(
         outputs=chosen,
         loss=training.loss if training else None,
         terms=terms(graph, training.loss, ends) if training else (),
-        optimizer=training.optimizer if training else None,
+        optimizers=training.optimizers if training else (),
         variables=variables,
-        dropped=find_dropped(graph, kept, training, initial.values()),
-        notes=_notes(graph, training),
+        dropped=find_dropped(graph, kept, training, initial.values(), layers.absorbed),
+        notes=(*_notes(graph, training, layers.absorbed), *layers.notes),
         preparation=training.preparation if training else None,
     )
 
 
-def _notes(graph: Graph, training: Training | None) -> tuple[str, ...]:
+def _notes(graph: Graph, training: Training | None, absorbed: frozenset[str]) -> tuple[str, ...]:
     """What trains in the graph and will not in the generated code."""
-    updates = [node.name for node in running_updates(graph)] if training else []
+    updates = [node.name for node in running_updates(graph) if node.name not in absorbed] if training else []
     notes = training.notes if training else ()
     if not updates:
         return notes
@@ -143,7 +146,7 @@ def _natural(nodes: list[Node]) -> list[Node]:
 def _variables(
     graph: Graph, kept: set[str], training: Training | None, initial: Mapping[str, Tensor]
 ) -> tuple[Variable, ...]:
-    trained = set(training.optimizer.variables) if training else set()
+    trained = {variable for item in training.optimizers for variable in item.variables} if training else set()
     found = []
     for name in graph.order(sorted(kept)):
         node = graph[name]

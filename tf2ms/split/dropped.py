@@ -14,7 +14,11 @@ _SAVER = frozenset({"SaveV2", "Save", "SaveSlices", "RestoreV2", "Restore", "Sha
 
 
 def find_dropped(
-    graph: Graph, kept: set[str], training: Training | None, initializers: Iterable[Tensor]
+    graph: Graph,
+    kept: set[str],
+    training: Training | None,
+    initializers: Iterable[Tensor],
+    absorbed: frozenset[str] = frozenset(),
 ) -> tuple[Dropped, ...]:
     """Every node outside `kept`, in groups; the first reason that fits counts."""
     left = dict.fromkeys(name for name in graph.nodes if name not in kept)
@@ -43,6 +47,7 @@ def find_dropped(
     drop("initializers: kept as weight_init", graph.ancestors(tensor.node for tensor in initializers))
     drop("saver: MindSpore has its own checkpoints", _around(graph, _SAVER))
     drop("summaries", (node.name for node in graph if "Summary" in node.op))
+    drop("running statistics: batch normalisation layers keep them", absorbed)
     drop("running updates of variables: not recovered yet", (node.name for node in running_updates(graph)))
     drop("assignments to variables: initial values, optimizer state", (n.name for n in graph if n.op in ASSIGN_OPS))
     drop("order of execution only", (node.name for node in graph if node.op == "NoOp"))

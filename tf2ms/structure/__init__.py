@@ -13,6 +13,7 @@ from tf2ms.structure.canonical import canonical
 from tf2ms.structure.chains import make_chains
 from tf2ms.structure.check import check_equal
 from tf2ms.structure.families import next_family
+from tf2ms.structure.flow import flow_names
 from tf2ms.structure.functions import make_functions
 from tf2ms.structure.groups import Body, Group, parts, runs, scopes, units
 from tf2ms.structure.names import MODULE_CLASSES, Names, class_name, common_tokens_dropped, identifier
@@ -99,22 +100,24 @@ def _used(blocks: Iterable[Block], program: Program) -> tuple[Block, ...]:
 
 
 def _network(program: Program, name: str, inputs: Mapping[Tensor, str]) -> Block:
-    attributes = _attributes(program.steps)
+    attributes = _attributes(program.walk())
     locals_ = {tensor: inputs[tensor] for tensor in program.inputs}
     locals_.update(_tensor_names(program, attributes))
-    return Block(name, "The network.", (), {}, program, shared_attributes(program.steps, attributes), locals_)
+    locals_.update(flow_names(program, locals_))
+    return Block(name, "The network.", (), {}, program, shared_attributes(tuple(program.walk()), attributes), locals_)
 
 
 def _attributes(steps: Iterable[Step]) -> list[str]:
     """The attribute of each step that has a layer or weight, named as in TensorFlow; for the others a local name."""
     steps = tuple(steps)
     wanted = [identifier("_".join(step.label)) if step.label else default_name(step) for step in steps]
-    return distinct(steps, wanted)
+    flows = any(step.flow is not None for step in steps)
+    return distinct(steps, wanted, range(len(steps)) if flows else ())  # variables of loops have names of their own
 
 
 def _tensor_names(program: Program, attributes: Iterable[str]) -> dict[Tensor, str]:
     names: dict[Tensor, str] = {}
-    for step, attribute in zip(program.steps, attributes, strict=True):
+    for step, attribute in zip(program.walk(), attributes, strict=True):
         for index, tensor in enumerate(step.outputs):
             own = "_".join(part for part in tensor.node.split("/")[:1])
             several = identifier(own) if step.layer is not None else f"{attribute}_{index}"
@@ -126,11 +129,11 @@ def _tensor_names(program: Program, attributes: Iterable[str]) -> dict[Tensor, s
 
 
 def _loss(program: Program, name: str, inputs: Mapping[Tensor, str], network: Block, lowered: Lowered) -> Block:
-    attributes = _attributes(program.steps)
+    attributes = _attributes(program.walk())
     weights = loss_weight_names(lowered, network)
     names = {t: weights.get(t) or network.names.get(t) or inputs[t] for t in program.inputs}
     taken = Names(names.values())
-    for step, attribute in zip(program.steps, attributes, strict=True):
+    for step, attribute in zip(program.walk(), attributes, strict=True):
         for tensor in step.outputs:
             names[tensor] = taken.take(attribute)
     return Block(name, "The loss.", (), {}, program, tuple(attributes), names)

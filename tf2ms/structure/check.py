@@ -27,7 +27,7 @@ def check_equal(flat: Program, structured: Program) -> None:
     seen = set()
     for step in _expand(structured.steps):
         other = wanted.get(step.outputs)
-        if other is None or (step.form, step.inputs) != (other.form, other.inputs):
+        if other is None or (step.form, step.inputs, step.flow) != (other.form, other.inputs, other.flow):
             raise StructureError(f"structuring changed '{step.outputs[0]}'; please report this graph")
         if arguments_of(step) != arguments_of(other) or _weights(step) != _weights(other):
             raise StructureError(f"structuring changed the arguments of '{step.outputs[0]}'; please report this graph")

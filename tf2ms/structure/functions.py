@@ -52,7 +52,8 @@ def make_functions(program: Program, names: Names) -> tuple[Program, list[Functi
 
 
 def _is_formula(step: Step) -> bool:
-    return step.layer is None and not step.weights and bool(step.origins)
+    plain = step.layer is None and step.flow is None and not step.weights
+    return plain and bool(step.origins)
 
 
 def _tree(body: Body, root: int) -> tuple[list[int], tuple[Tensor, ...]]:
@@ -110,5 +111,7 @@ def _called(program: Program, function: Function, trees: list[tuple[list[int], t
         inner = tuple(program.steps[index] for index in members)
         origins = tuple(name for step in inner for name in step.origins)
         form, last = f"{function.name}({places})", inner[-1]
-        steps.append(Call(last.outputs, form, inputs, None, last.label, origins, function.name, (), function, inner))
+        steps.append(
+            Call(last.outputs, form, inputs, None, last.label, origins, function.name, function=function, inner=inner)
+        )
     return ordered(Program(tuple(steps), program.inputs, program.outputs))

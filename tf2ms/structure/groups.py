@@ -138,6 +138,8 @@ def kind_of(step: Step) -> tuple[Any, ...]:
     """What must be equal for two steps to be the same up to arguments."""
     if isinstance(step.layer, ChainLayer):
         return ("chain", step.outputs)  # its table is its own
+    if step.flow is not None:
+        return ("flow", id(step.flow))  # like no other
     if step.layer is None:
         return ("form", *((name, weight_key(weight)) for name, weight in step.weights))
     return (step.layer.cls, tuple(sorted(arguments_of(step))))

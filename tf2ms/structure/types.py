@@ -21,9 +21,9 @@ class Block:
     """A cell class.
 
     `parameters` are the constructor's, with a default or None in `defaults`. `program` is the body, written with
-    `Argument`s; `attributes[i]` names the attribute of step i (empty for a step without layer or weight), `names`
-    the local variable of each tensor. `optional` says of a step by its place when it is there, and which of its inputs
-    it hands on when it is not; `kinds` what each parameter counts ("channels") or is ("stride").
+    `Argument`s; `attributes[i]` names the attribute of step i of its walk, bodies included (empty for a step without
+    layer or weight), `names` the local variable of each tensor. `optional` says of a step by its place when it is
+    there, and which of its inputs it hands on when it is not; `kinds` what each parameter counts or is.
     """
 
     name: str
@@ -114,7 +114,7 @@ def parameters_of(
     A layer that is called twice is held once.
     """
     seen: set[str] = set()
-    for step, attribute in zip(steps or block.program.steps, block.attributes, strict=True):
+    for step, attribute in zip(steps or tuple(block.program.walk()), block.attributes, strict=True):
         if step is None or (step.layer is not None and attribute in seen):
             continue
         if step.layer is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tf2ms.errors import SourceError
+from tf2ms.flow import recover_flow
 from tf2ms.graph import Graph, Tensor, build_graph
 from tf2ms.layout import assign_layout
 from tf2ms.lower import lower
@@ -103,7 +104,7 @@ def audit(
     file, cls, tree = _port(port)
     found = read_source(source)
     graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
-    roles = split(graph, None, outputs, loss)
+    roles = recover_flow(split(graph, None, outputs, loss), found.graph_def)
     layout = assign_layout(rewrite(roles.graph, roles.ends), layout_of, roles.outputs)
     lowered = lower(layout, roles, allow_unsupported=True)
     wanted = tuple(_wanted(lowered))
@@ -236,7 +237,7 @@ def _line(tree: ast.Module, path: str | None) -> int | None:
 
 
 def _hyperparameters(roles: Roles, tree: ast.Module) -> Iterator[Departure]:
-    if roles.optimizer is None:
+    if roles.optimizer is None or len(roles.optimizers) > 1:
         return
     rule, wanted = roles.optimizer.rule, roles.optimizer.arguments()
     for call in optimizer_calls(tree):

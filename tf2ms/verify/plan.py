@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tf2ms.errors import SourceError
+from tf2ms.flow import recover_flow
 from tf2ms.graph import Graph, Node, Tensor, build_graph
 from tf2ms.graph.build import is_variable
 from tf2ms.layout import Layout, assign_layout, channels_first_perm
@@ -137,12 +138,13 @@ def make_plan(source: Any, folder: str | Path, shapes: Mapping[str, Any] | None 
         raise SourceError(f"'{module}' is not of this graph, which has no {foreign[0]}; convert the graph again")
     cut = [name for name in fed if not graph[Tensor.parse(name).node].op.startswith("Placeholder")]
     roles = split(graph, fed if cut else None, [item["tensor"] for item in mapping["outputs"]], mapping["loss"])
+    roles = recover_flow(roles, found.graph_def)
     images = [item["perm"] for item in mapping["inputs"] if len(item["shape"] or ()) >= 3]
     layout = assign_layout(
         rewrite(roles.graph, roles.ends), layout_of, roles.outputs, bool(images) and not any(image for image in images)
     )
     positions = {name: index for index, name in enumerate(layout.graph.order(tensor.node for tensor in roles.ends))}
-    applies = tuple(_applies(graph, roles.optimizer)) if roles.optimizer else ()
+    applies = tuple(apply for optimizer in roles.optimizers for apply in _applies(graph, optimizer))
     return Plan(
         graph_def=found.graph_def,
         graph=graph,
