@@ -1,5 +1,5 @@
 def tf_lstm_cell(x, cell, hidden, weight, bias, peepholes=None, forget_bias=0.0, clip=0.0, order="icfo"):
-    """A step of TensorFlow's LSTM cells: (input gate, cell, forget gate, output gate, new input, activation, hidden)."""
+    """A step of TensorFlow's LSTM cells: (input gate, cell, forget gate, output gate, new input, its tanh, hidden)."""
     parts = ops.split(ops.matmul(ops.concat((x, hidden), axis=1), weight) + bias, cell.shape[1], axis=1)
     i, c, f, o = parts[0], parts[order.index("c")], parts[order.index("f")], parts[3]
     if peepholes is not None:

@@ -18,7 +18,7 @@ _SHORT = {
     "TensorListFromTensor": "rows",
     "TensorListScatterIntoExistingList": "rows",
     "TensorListSetItem": "outputs",
-    "LoopCounter": "step",
+    "LoopCounter": "counter",
 }
 _COUNTS = frozenset({"{0} + 1", "1 + {0}"})
 _NEXT = re.compile(r"^(new|next|updated)_|_(new|next|updated|out)$")
