@@ -376,10 +376,39 @@ def test_rates_and_optimizers_do_not_need_names(train):
 
 
 @pytest.mark.parametrize("train", [two_optimizers, two_rates], ids=lambda train: train.__name__)
-def test_a_refusal_names_what_is_refused(train):
+def test_several_optimizers_need_names(train):
+    built = build(linear_regression, 4, train)
+    roles = tf2ms.convert(built.graph).roles
+    assert len(roles.optimizers) == 2
+    assert {variable for item in roles.optimizers for variable in item.variables} == set(built.gradients)
     with pytest.raises(UnsupportedOpError) as error:
-        tf2ms.convert(build(linear_regression, 4, train).graph)
+        tf2ms.convert(renamed(built.graph_def)[0])
     assert _ops(error) == {"several optimizers"}
+
+
+def test_several_losses_are_refused_by_name():
+    """A GAN: each of two optimizers has a loss of its own."""
+
+    def make():
+        x, y = _xy(3, 3)
+        fake = dense(x, 3, "generator")
+        with v1.variable_scope("judge", reuse=v1.AUTO_REUSE):
+            real, judged = dense(y, 1), dense(fake, 1)
+        made = v1.trainable_variables()
+        own = [[v for v in made if v.op.name.startswith(name)] for name in ("judge", "generator")]
+        losses = [tf.reduce_mean(tf.square(real - 1) + tf.square(judged)), tf.reduce_mean(tf.square(judged - 1))]
+        optimizer = v1.train.GradientDescentOptimizer
+        steps = [optimizer(1e-2).minimize(*pair[:1], var_list=pair[1]) for pair in zip(losses, own, strict=True)]
+        return losses, steps
+
+    with tf.Graph().as_default() as graph:
+        losses, _ = make()
+    generator = tf2ms.convert(graph, loss=losses[1].name, outputs=["generator/BiasAdd", "judge/fc_1/BiasAdd"])
+    assert generator.roles.trained == ("generator/weights", "generator/biases")
+    assert any("another loss" in note for note in generator.notes)
+    with pytest.raises(UnsupportedOpError) as error:
+        tf2ms.convert(graph)
+    assert _ops(error) == {"several losses"}
 
 
 def test_a_fed_learning_rate_is_said():

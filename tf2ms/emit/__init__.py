@@ -16,7 +16,7 @@ from tf2ms.emit.body import statements
 from tf2ms.emit.expression import array_text, layer_text, value_text
 from tf2ms.emit.format import format_python
 from tf2ms.emit.mapping import make_map
-from tf2ms.emit.training import SCHEDULE, loss_weights, optimizer_call, optimizer_class, preparation
+from tf2ms.emit.training import SCHEDULE, loss_weights, optimizer_call, optimizer_classes, preparation
 from tf2ms.emit.types import Module
 from tf2ms.lower import refusal_name
 from tf2ms.rules.initializers import initializer_code
@@ -63,7 +63,7 @@ def emit(structure: Structure, stem: str) -> Module:
             dtypes=[item for item in samples if item["dtype"] != "float32"],
             outputs=tuple(returned),
             helpers=helpers,
-            optimizer_classes=[text for item in roles.optimizers if (text := optimizer_class(item, render))],
+            optimizer_classes=optimizer_classes(structure, render),
             schedules=[_cell(block, functions) | {"base": SCHEDULE} for block in structure.schedules if block],
             shared=shared,
             functions=[_function(function, functions) for function in structure.functions],
@@ -73,7 +73,7 @@ def emit(structure: Structure, stem: str) -> Module:
             network_inputs=[names[tensor] for tensor in network.program.inputs],
             loss_inputs=[*loss_inputs[len(returned) : data], *given],
             loss_weights=groups,
-            optimizer=optimizer_call(roles.optimizer, structure) if roles.optimizer else None,
+            optimizer=optimizer_call(structure),
             preparation=preparation(structure),
             frozen=_frozen(structure),
             batch_size=_batch_size(structure),

@@ -23,28 +23,100 @@ SCHEDULE = "nn.learning_rate_schedule.LearningRateSchedule"
 """What a learning rate that changes is derived from."""
 
 
-def optimizer_call(optimizer: Optimizer, structure: Structure) -> dict[str, Any]:
-    """What the template needs to make the optimizer: class, learning rate (its default, and as it is passed on)."""
+JOINT = "JointOptimizer"
+"""The cell that the file brings where several optimizers make one update."""
+
+
+def optimizer_call(structure: Structure) -> dict[str, Any] | None:
+    """What the template needs to make the optimizer: the body of `create_optimizer`, and its learning rate's default.
+
+    Where there are several there is no one learning rate: they are groups of one optimizer if only that differs.
+    """
+    optimizers = structure.lowered.roles.optimizers
+    if not optimizers:
+        return None
+    if len(optimizers) == 1:
+        return _alone(optimizers[0], structure)
+    names = [_names(optimizer, structure) for optimizer in optimizers]
+    chosen = [f"[p for p in parameters if p.name in {own!r}]" for own in names]
+    rates = [_rate_text(structure, place) for place in range(len(optimizers))]
+    settings = [", ".join(_arguments(optimizer, structure)) for optimizer in optimizers]
+    kinds = {(optimizer.rule.cls, setting) for optimizer, setting in zip(optimizers, settings, strict=True)}
+    # beside a schedule MindSpore computes a constant rate as rate + 1 - 1, which loses its last digits
+    alike = len({schedule is None for schedule in structure.schedules}) == 1
+    if len(kinds) == 1 and alike:
+        groups = [f'{{"params": {own}, "lr": {rate}}},' for own, rate in zip(chosen, rates, strict=True)]
+        more = f", {settings[0]}" if settings[0] else ""
+        constant = next((rate for rate in rates if not rate.endswith("()")), "0.1")  # of no group
+        body = ["groups = [", *groups, '{"order_params": parameters},', "]"]
+        return {
+            "body": [*body, f"return {optimizers[0].rule.cls}(groups, {constant}{more})"],
+            "several": True,
+            "schedule": False,
+        }
+    calls = [
+        f"{optimizer.rule.cls}({', '.join(filter(None, [own, rate, setting]))}),"
+        for optimizer, own, rate, setting in zip(optimizers, chosen, rates, settings, strict=True)
+    ]
+    return {
+        "body": ["optimizers = [", *calls, "]", f"return {JOINT}(parameters, optimizers)"],
+        "several": True,
+        "schedule": False,
+    }
+
+
+def _alone(optimizer: Optimizer, structure: Structure) -> dict[str, Any]:
+    schedule = structure.schedules[0]
+    rate = "learning_rate" if schedule is None else f"learning_rate or {schedule.name}()"
+    arguments = ", ".join(["parameters", rate, *_arguments(optimizer, structure)])
+    default = "None" if schedule is not None else _rate_text(structure, 0)
+    return {
+        "body": [f"return {optimizer.rule.cls}({arguments})"],
+        "several": False,
+        "learning_rate": default,
+        "schedule": schedule is not None,
+    }
+
+
+def _rate_text(structure: Structure, place: int) -> str:
+    schedule = structure.schedules[place]
+    if schedule is not None:
+        return f"{schedule.name}()"
+    return number_text(structure.lowered.roles.optimizers[place].arguments()["learning_rate"])
+
+
+def _arguments(optimizer: Optimizer, structure: Structure) -> list[str]:
+    """Every argument but the learning rate."""
     rule = optimizer.rule
-    values = {name: number_text(value) for name, value in optimizer.arguments().items()}
+    values = {name: number_text(value) for name, value in optimizer.arguments().items() if name != "learning_rate"}
     values.update({rule.flags[name]: "True" for name, on in optimizer.flags.items() if on})
     values.update(rule.fixed)
     values.update({name: number_text(value) for name, value in optimizer.starts.items()})
     rows = _sparse_parameters(optimizer, structure)
     if rows:
         values["sparse"] = repr(rows)
-    schedule = structure.schedules[0]
-    return {
-        "cls": rule.cls,
-        "learning_rate": values.pop("learning_rate", "None"),
-        "rate": "learning_rate" if schedule is None else f"learning_rate or {schedule.name}()",
-        "schedule": schedule is not None,
-        "arguments": [f"{name}={value}" for name, value in values.items()],
-    }
+    return [f"{name}={value}" for name, value in values.items()]
 
 
-def optimizer_class(optimizer: Optimizer, render: Callable[..., str]) -> str:
-    """The text of an optimizer that MindSpore lacks, from the formula of its row; empty for MindSpore's own."""
+def _names(optimizer: Optimizer, structure: Structure) -> tuple[str, ...]:
+    """The parameters that an optimizer trains."""
+    names = parameter_names(structure.lowered, structure.network)
+    return tuple(names[variable] for variable in optimizer.variables if variable in names)
+
+
+def optimizer_classes(structure: Structure, render: Callable[..., str]) -> list[str]:
+    """The texts of the optimizers that MindSpore lacks, and of the one that joins several."""
+    optimizers = structure.lowered.roles.optimizers
+    by_class = {optimizer.rule.cls: optimizer for optimizer in optimizers}
+    call = optimizer_call(structure)
+    joint = call is not None and any(JOINT in line for line in call["body"])
+    grouped = len(optimizers) > 1 and not joint
+    texts = [_class(optimizer, render, grouped) for optimizer in by_class.values() if optimizer.rule.formula]
+    return [*texts, *([render(f"helpers/{JOINT.lower()}.py")] if joint else [])]
+
+
+def _class(optimizer: Optimizer, render: Callable[..., str], grouped: bool) -> str:
+    """The text of an optimizer that MindSpore lacks, from the formula of its row; `grouped` by learning rate."""
     rule, formula = optimizer.rule, optimizer.rule.formula
     if formula is None:
         return ""
@@ -69,6 +141,7 @@ def optimizer_class(optimizer: Optimizer, render: Callable[..., str]) -> str:
         assigns=formula.assigns,
         counts=re.search(r"\bstep\b", text) is not None,
         sparse=_by_rows(optimizer),
+        grouped=grouped,
     )
 
 
@@ -140,7 +213,7 @@ def _order(structure: Structure) -> list[int]:
     """For each trained parameter of the network, in order, the number of its update."""
     roles = structure.lowered.roles
     names = {variable.tensor.node: variable.name for variable in roles.variables}
-    place = {names[node]: index for index, node in enumerate(roles.optimizer.variables)} if roles.optimizer else {}
+    place = {names[update.variable]: index for index, update in enumerate(roles.updates)}
     held = [weight.variable for _, weight in parameters_of(structure.network) if weight.trainable]
     return [place[name] for name in held]
 

@@ -39,6 +39,7 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "ZerosLike": np.zeros_like,
     "OnesLike": np.ones_like,
     "Transpose": np.transpose,
+    "InvertPermutation": np.argsort,
 }
 _MOVES = {"Reshape", "ExpandDims", "Transpose"}
 _REDUCED: dict[str, Callable[..., Any]] = {"Max": np.max, "Min": np.min, "Sum": np.sum, "Prod": np.prod}

@@ -56,8 +56,8 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
         formulas.check_axes(loss_weights, roles.loss)
     schedules = tuple(lower_schedule(roles.graph, optimizer, formulas.lower) for optimizer in roles.optimizers)
     prepared = None
-    if roles.optimizer is not None and roles.preparation is not None:
-        prepared = lower_preparation(roles.graph, roles.optimizer, roles.preparation, formulas.lower)
+    if roles.preparation is not None:
+        prepared = lower_preparation(roles.graph, roles.updates, roles.preparation, formulas.lower)
     refused = (*lowering.items(lowering.refused), *formulas.refused)
     if refused or (lowering.unsupported and not allow_unsupported):
         raise UnsupportedOpError((*lowering.items(lowering.unsupported), *refused))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tf2ms.errors import Unsupported
@@ -10,7 +10,7 @@ from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.layout import any_order
 from tf2ms.rules.registry import find_rule
 from tf2ms.rules.types import Prepared, Program
-from tf2ms.split import Optimizer, Preparation
+from tf2ms.split import Optimizer, Preparation, Update
 
 Lower = Callable[[Graph, tuple[Tensor, ...], tuple[Tensor, ...]], Program]
 """(graph, outputs, inputs) -> the steps between, every tensor in TensorFlow's order."""
@@ -39,9 +39,9 @@ def cut(
     return replace(whole, nodes={name: node for name, node in nodes.items() if name in kept})
 
 
-def lower_preparation(graph: Graph, optimizer: Optimizer, steps: Preparation, lower: Lower) -> Prepared:
+def lower_preparation(graph: Graph, updates: Sequence[Update], steps: Preparation, lower: Lower) -> Prepared:
     """The steps between gradient and update: for each gradient a program, beside one for what they share."""
-    gradients = tuple(update.gradient for update in optimizer.updates)
+    gradients = tuple(update.gradient for update in updates)
     leaves = {tensor: _leaf(graph, tensor) for tensor in gradients}
     terms = tuple(
         tuple(
@@ -53,7 +53,7 @@ def lower_preparation(graph: Graph, optimizer: Optimizer, steps: Preparation, lo
     sums = tuple(gathered.tensor for gathered in steps.gathered)
     shared = lower(cut(graph, {tensor: _leaf(graph, tensor) for tensor in sums}, steps.shared), steps.shared, sums)
     each = []
-    for update in optimizer.updates:
+    for update in updates:
         inputs = (update.gradient, *steps.shared)
         own = cut(graph, {tensor: _leaf(graph, tensor) for tensor in inputs}, (update.applied,))
         each.append(lower(rank_free(own, update.gradient), (update.applied,), inputs))

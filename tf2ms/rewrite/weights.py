@@ -77,6 +77,8 @@ def dense_of_product(view: View, product: Node) -> Node | None:
     flips = product.attr("adj_x"), product.attr("adj_y")
     if shape is None or len(shape) < 3 or matrix is None or len(matrix) != 2 or flips[0]:
         return None
+    if product.attr("T", "float32") not in ("float32", "float16"):
+        return None
     return replace(product, op="Dense", attrs={**product.attrs, "transpose_b": bool(flips[1])})
 
 

@@ -289,7 +289,14 @@ def pad(op: Op) -> Expression:
     text = f", value={value!r}" if value else ""
     if op.dtype() in ("float32", "float64", "int32", "int64", "float16"):
         return op.form(f"ops.pad({{0}}, {flat}{text})", op.tensor(0))
-    return op.form(f"ops.pad({{0}}.astype(ms.int32), {flat}{text}).astype(ms.{op.dtype()})", op.tensor(0))
+    if op.dtype().startswith("complex"):
+        if value:
+            raise NoForm("a complex value as padding")
+        return op.form(
+            f"ops.Complex()(ops.pad(ops.real({{0}}), {flat}), ops.pad(ops.imag({{0}}), {flat}))", op.tensor(0)
+        )
+    wide = "int64" if op.dtype().startswith("uint") else "int32"
+    return op.form(f"ops.pad({{0}}.astype(ms.{wide}), {flat}{text}).astype(ms.{_ms(op.dtype())})", op.tensor(0))
 
 
 @rule(

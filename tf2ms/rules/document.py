@@ -21,6 +21,7 @@ _TITLES = {
     "image": "Images",
     "signal": "Fourier transforms",
     "quantise": "Quantisation",
+    "gradient": "Gradients that are outputs",
     "control_flow": "Control flow and lists",
     "recurrent": "Recurrent layers",
     "other": "No form",

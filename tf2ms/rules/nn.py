@@ -14,6 +14,7 @@ from tf2ms.rules.types import Code, Value, Weight
 from tf2ms.split import Initializer
 
 _F64 = "float64 to 1e-6 on CPU"
+_STRIDE = "where a stride exceeds the kernel the gradient may be wrong on CPU"
 _CONV_DEFAULTS: dict[str, Value] = {"stride": 1, "dilation": 1, "group": 1, "has_bias": False, "padding": 0}
 
 
@@ -104,7 +105,12 @@ def conv3d(op: Op) -> Expression:
     return _convolution(op, "nn.Conv3d", kernel, kernel.shape[1] * group, group)
 
 
-@rule("Conv2DBackpropInput", layout=channels_of(input=2, output=0), form="nn.Conv2dTranspose, ops.Conv2DTranspose")
+@rule(
+    "Conv2DBackpropInput",
+    layout=channels_of(input=2, output=0),
+    form="nn.Conv2dTranspose, ops.Conv2DTranspose",
+    note=_STRIDE,
+)
 def conv2d_transpose(op: Op) -> Expression:
     """tf.nn.conv2d_transpose; the primitive where the layer gives another size. (h, w, out, in) -> (in, out, h, w)."""
     _check_float(op)
@@ -155,7 +161,7 @@ def _transposed_sizes(
     return [(n - 1) * s + max(span, s) for n, s, span in zip(before, stride, spans, strict=True)]
 
 
-@rule("Conv3DBackpropInputV2", layout=channels_of(input=2, output=0), form="nn.Conv3dTranspose")
+@rule("Conv3DBackpropInputV2", layout=channels_of(input=2, output=0), form="nn.Conv3dTranspose", note=_STRIDE)
 def conv3d_transpose(op: Op) -> Expression:
     """tf.nn.conv3d_transpose. (d, h, w, out, in) -> (in, out, d, h, w)."""
     _check_float(op)
@@ -163,22 +169,31 @@ def conv3d_transpose(op: Op) -> Expression:
     stride, given, wanted = op.spatial("strides"), op.shape(2), op.output_shape()
     front = 2 if str(op.attr("data_format", "NDHWC")).startswith("NC") else 1
     before, inner = (given or ())[front : front + 3], list((wanted or ())[front : front + 3])
-    same = op.pad_mode() == "same"
-    sizes = zip(before, stride, kernel.shape[2:], strict=False)
-    if None in before or inner != [n * s if same else (n - 1) * s + k for n, s, k in sizes]:  # type: ignore[operator]
-        raise NoForm("an output size other than MindSpore's own for these strides")
+    if None in before or None in inner or len(inner) != 3:
+        raise NoForm("the size of the output is computed while the graph runs; give the input's shape with --shape")
+    dilation, mode = op.spatial("dilations", (1,) * 5), op.pad_mode()
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel.shape[2:], dilation, strict=True)]
+    same = [n * s for n, s in zip(before, stride, strict=True)]  # type: ignore[operator]
+    plain = mode == "same" and inner == same and all(s <= k for s, k in zip(stride, spans, strict=True))
     cell = Cell(
         "nn.Conv3dTranspose",
         ("in_channels", kernel.shape[0]),
         ("out_channels", kernel.shape[1]),
         ("kernel_size", scalar_if_square(kernel.shape[2:])),
         stride=scalar_if_square(stride),
-        pad_mode=op.pad_mode(),
-        dilation=scalar_if_square(op.spatial("dilations")),
+        pad_mode="same" if plain else "valid",
+        dilation=scalar_if_square(dilation),
         weight=kernel,
         **initial_values(kernel, None),
     )
-    return cell(op.input(2), defaults={"stride": 1, "dilation": 1})
+    found = cell(op.input(2), defaults={"stride": 1, "dilation": 1, "pad_mode": "same"})
+    if plain:
+        return found
+    begin = [0, 0, 0]
+    if mode == "same":
+        sizes = zip(before, stride, spans, inner, strict=True)
+        begin = [max((n - 1) * s + span - size, 0) // 2 for n, s, span, size in sizes]  # type: ignore[operator]
+    return replace(found, form=f"tf_fit({{layer}}({{0}}), {tuple(begin)}, {tuple(inner)})")
 
 
 @rule("Dilation2D", form="tf_dilation2d", note="composed: MindSpore's is not on CPU")
@@ -230,6 +245,8 @@ def bias_add(op: Op) -> Expression:
 
 
 def _pool(op: Op, cls: str, fill: str = "0") -> Expression:
+    if "float" not in op.dtype():
+        raise NoForm(f"a pool of {op.dtype()}, which MindSpore has for floats only")
     sizes = [op.spatial(name) for name in ("ksize", "strides")]
     pads = op.explicit_padding()
     cell = Cell(
@@ -431,7 +448,11 @@ def space_to_batch(op: Op) -> Expression:
 def top_k(op: Op) -> Expression:
     """tf.math.top_k; of equal values the first, for which `ops.topk` does not care."""
     count = op.required_number(1, "k") if op.node.op == "TopKV2" else int(op.attr("k"))
-    return op.form(f"tf_top_k({{0}}, {count})", op.tensor(0))
+    wide = {"uint16": "int32", "uint32": "int64"}.get(op.dtype())
+    if op.dtype() == "uint64":
+        raise NoForm("the largest of uint64, which MindSpore does not sort")
+    form = f"tf_top_k({{0}}, {count}" + (f", ms.{wide})" if wide else ")")
+    return op.form(form, op.tensor(0))
 
 
 @rule("InTopK", "InTopKV2", form="tf_in_top_k")

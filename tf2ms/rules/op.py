@@ -76,6 +76,10 @@ class Op:
         """The graph that the node is in."""
         return self._layout.graph
 
+    def of(self, node: Node) -> Op:
+        """Another node in the same graph and layout."""
+        return Op(node, self._layout, self._variables)
+
     def __getitem__(self, name: str) -> Any:
         return self.node.attr(name)
 

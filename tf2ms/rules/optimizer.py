@@ -166,7 +166,7 @@ _RMSPROP = OptimizerRule(
         "RMSProp with epsilon inside the root; nn.RMSProp drifts with larger epsilons on CPU.",
         (
             "square = self.decay * mean_square + (1 - self.decay) * ops.square(gradient)",
-            "change = self.momentum * moment + rate * gradient * ops.rsqrt(square + self.epsilon)",
+            "change = self.momentum * moment + rate * gradient / ops.sqrt(square + self.epsilon)",
         ),
         (("mean_square", "square"), ("moment", "change"), ("weight", "weight - change")),
     ),
@@ -184,7 +184,7 @@ _CENTERED_RMSPROP = OptimizerRule(
             "square = self.decay * mean_square + (1 - self.decay) * ops.square(gradient)",
             "mean = self.decay * mean_gradient + (1 - self.decay) * gradient",
             "variance = square - ops.square(mean) + self.epsilon",
-            "change = self.momentum * moment + rate * gradient * ops.rsqrt(variance)",
+            "change = self.momentum * moment + rate * gradient / ops.sqrt(variance)",
         ),
         (("mean_square", "square"), ("mean_gradient", "mean"), ("moment", "change"), ("weight", "weight - change")),
     ),
@@ -200,7 +200,7 @@ _ADAGRAD = OptimizerRule(
     formula=Formula(
         "Adagrad, to the last digits; nn.Adagrad is 3e-6 off on CPU.",
         ("total = accumulator + ops.square(gradient)",),
-        (("accumulator", "total"), ("weight", "weight - rate * gradient * ops.rsqrt(total)")),
+        (("accumulator", "total"), ("weight", "weight - rate * gradient / ops.sqrt(total)")),
         per_row=False,
     ),
 )
@@ -251,7 +251,7 @@ _ADADELTA = OptimizerRule(
         "Adadelta.",
         (
             "square = self.rho * mean_square + (1 - self.rho) * ops.square(gradient)",
-            "change = ops.sqrt(mean_update + self.epsilon) * ops.rsqrt(square + self.epsilon) * gradient",
+            "change = ops.sqrt(mean_update + self.epsilon) / ops.sqrt(square + self.epsilon) * gradient",
         ),
         (
             ("mean_square", "square"),
@@ -324,7 +324,7 @@ _PROXIMAL_ADAGRAD = OptimizerRule(
         "Adagrad, then a proximal step for L1 and L2.",
         (
             "total = accumulator + ops.square(gradient)",
-            "own_rate = rate * ops.rsqrt(total)",
+            "own_rate = rate / ops.sqrt(total)",
             "moved = weight - own_rate * gradient",
             _PROXIMAL.format("own_rate"),
         ),

@@ -28,6 +28,7 @@ FAMILIES = (
     "control_flow",
     "recurrent",
     "quantise",
+    "gradient",
     "other",
 )
 """The files of rows, in the order in which the documentation shows them."""

@@ -17,8 +17,8 @@ def slice_layout(node: Node, graph: Graph) -> Need:
     return keeps_order(node, graph) if other or not 3 <= rank <= 5 else Need(tied=(("in", 0), ("out", 0)))
 
 
-def strided_slice_text(op: Op, data: str = "{0}") -> Expression:
-    """`data[...]` for the op's begin, end and strides under its masks.
+def strided_slice_text(op: Op, data: str = "{0}", rank: int | None = None) -> Expression:
+    """`data[...]` for the op's begin, end and strides under its masks; `rank` is the data's where it is no input.
 
     An axis with a stride is taken by `tf_strided`, unless it is the last: MindSpore's gradient fails on the others.
     Bounds that are computed while the graph runs are written as they are computed.
@@ -33,10 +33,11 @@ def strided_slice_text(op: Op, data: str = "{0}") -> Expression:
     operands: list[Any] = [op.tensor(0)]
     parts: list[str] = []
     strided: list[tuple[int, str]] = []
-    axis, moved = 0, op.is_channels_first(op.node.inputs[0])
+    axis, moved = 0, rank is None and op.is_channels_first(op.node.inputs[0])
+    rank = op.rank() if rank is None else rank
     for i in range(count):
         if masks["ellipsis"] >> i & 1:
-            left = op.rank() - consumed
+            left = rank - consumed
             parts += [":"] * left
             axis += left
             continue
@@ -51,8 +52,10 @@ def strided_slice_text(op: Op, data: str = "{0}") -> Expression:
         first = None if masks["begin"] >> i & 1 else begin
         last = None if masks["end"] >> i & 1 else end
         bounds = [_bound(part, operands) for part in (first, last)]
-        if stride < 0 or (stride > 1 and (moved or axis != op.rank() - 1) and op.rank() > 2):
-            strided.append((op.axis(axis), f"slice({bounds[0] or None}, {bounds[1] or None}, {stride})"))
+        if stride < 0 or (stride > 1 and (moved or axis != rank - 1) and rank > 2):
+            strided.append(
+                (op.axis(axis) if moved else axis, f"slice({bounds[0] or None}, {bounds[1] or None}, {stride})")
+            )
             parts.append(":")
         else:
             text = ":".join(bounds)

@@ -83,7 +83,7 @@ def split(
         outputs=chosen,
         loss=training.loss if training else None,
         terms=terms(graph, training.loss, ends) if training else (),
-        optimizer=training.optimizer if training else None,
+        optimizers=training.optimizers if training else (),
         variables=variables,
         dropped=find_dropped(graph, kept, training, initial.values(), layers.absorbed),
         notes=(*_notes(graph, training, layers.absorbed), *layers.notes),
@@ -146,7 +146,7 @@ def _natural(nodes: list[Node]) -> list[Node]:
 def _variables(
     graph: Graph, kept: set[str], training: Training | None, initial: Mapping[str, Tensor]
 ) -> tuple[Variable, ...]:
-    trained = set(training.optimizer.variables) if training else set()
+    trained = {variable for item in training.optimizers for variable in item.variables} if training else set()
     found = []
     for name in graph.order(sorted(kept)):
         node = graph[name]

@@ -112,8 +112,13 @@ def gradient_names(graph: Graph) -> frozenset[str]:
     It calls the gradient of node `a/b` `SCOPE/a/b_grad/…`, and sums of gradients lie in SCOPE. Empty for graphs
     whose names say nothing.
     """
-    scopes = set(_gradient_scopes(graph))
-    return frozenset(name for name in graph.nodes if any(name.startswith(scope) for scope in scopes))
+    scopes = gradient_scopes(graph)
+    return frozenset(name for name in graph.nodes if name.startswith(scopes)) if scopes else frozenset()
+
+
+def gradient_scopes(graph: Graph) -> tuple[str, ...]:
+    """The scopes of TensorFlow's differentiations, `gradients/`, `gradients_1/`: one for each call of tf.gradients."""
+    return tuple(dict.fromkeys(_gradient_scopes(graph)))
 
 
 def _gradient_scopes(graph: Graph) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,25 +18,47 @@ RATE_WITHOUT_DEFAULT = 1e-3
 """Stands for a learning rate that the graph is fed and gives no default for; a note says so."""
 
 
-def find_optimizer(
+def find_optimizers(
     graph: Graph, applies: tuple[Node, ...], initial: Mapping[str, Tensor]
-) -> tuple[Optimizer, tuple[str, ...]]:
-    """(the one optimizer of the graph, notes on its learning rate).
+) -> tuple[tuple[Optimizer, ...], tuple[str, ...]]:
+    """(the optimizers of the graph, notes on their learning rates).
 
-    Hyperparameters must be constants and the same for every variable; the learning rate may follow the global step.
+    Variables that are updated alike have one optimizer. Hyperparameters must be constants; the learning rate may
+    follow the global step.
 
-    Raises: UnsupportedOpError for apply ops without a row and for hyperparameters that differ or are computed.
+    Raises: UnsupportedOpError for apply ops without a row, for hyperparameters that are computed, and for a variable
+    that has two updates, all at once.
     """
     unknown = [_unknown(op, applies) for op in sorted({node.op for node in applies if find_rule(node) is None})]
     if unknown:
         raise UnsupportedOpError(unknown)
-    rules = {node.name: rule for node in applies if (rule := find_rule(node)) is not None}
-    settings = {_settings(graph, node, rules[node.name], initial) for node in applies}
-    if len({(rule.name, rule.cls) for rule in rules.values()}) > 1 or len(settings) > 1:
-        names = tuple(node.name for node in applies)
-        raise UnsupportedOpError([Unsupported("several optimizers", names, "only one optimizer is recovered yet")])
-    rule = rules[applies[0].name]
-    found = next(iter(settings))
+    groups: dict[tuple[str, str, _Settings], list[Node]] = {}
+    for node in applies:
+        rule = find_rule(node)
+        assert rule is not None
+        groups.setdefault((rule.name, rule.cls, _settings(graph, node, rule, initial)), []).append(node)
+    found, notes, refused = [], dict[str, None](), []
+    for (_, _, settings), nodes in groups.items():
+        optimizer, note, computed = _optimizer(graph, nodes, settings, initial)
+        found.append(optimizer)
+        notes.update({note: None} if note else {})
+        names, reason = tuple(node.name for node in nodes), "is computed in the graph, not constant"
+        refused += [Unsupported(f"{optimizer.name} {name}", names, reason) for name in computed]
+    variables = [variable for optimizer in found for variable in optimizer.variables]
+    twice = tuple(sorted({variable for variable in variables if variables.count(variable) > 1}))
+    if twice:
+        refused.append(Unsupported("several updates", twice, "is updated by two optimizers"))
+    if refused:
+        raise UnsupportedOpError(refused)
+    return tuple(found), tuple(notes)
+
+
+def _optimizer(
+    graph: Graph, applies: Sequence[Node], found: _Settings, initial: Mapping[str, Tensor]
+) -> tuple[Optimizer, str, list[str]]:
+    """(the optimizer of these updates, a note on its learning rate, the hyperparameters that are computed)."""
+    rule = find_rule(applies[0])
+    assert rule is not None
     values = dict(found.values)
     rate, schedule, step, note = _rate(graph, apply_inputs(applies[0], rule)["lr"], initial, values.get("lr"))
     if schedule is None:
@@ -46,10 +68,6 @@ def find_optimizer(
     computed = [name for name, value in values.items() if value is None]
     if "global_step" in rule.inputs and not _counts_from_one(graph, apply_inputs(applies[0], rule)["global_step"]):
         computed.append("global_step")
-    if computed:
-        nodes = tuple(node.name for node in applies)
-        reason = "is computed in the graph, not constant"
-        raise UnsupportedOpError([Unsupported(f"{rule.name} {name}", nodes, reason) for name in computed])
     if any(is_sparse(node.op) for node in applies):
         rule = rule.sparse()
     optimizer = Optimizer(
@@ -61,7 +79,7 @@ def find_optimizer(
         schedule,
         step,
     )
-    return optimizer, (note,) if note else ()
+    return optimizer, note, computed
 
 
 def _rate(

@@ -14,10 +14,10 @@ from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.build import is_variable
 from tf2ms.graph.types import CONSTANT_OPS, PLACEHOLDER_OPS
-from tf2ms.split.applies import find_applies, gradient_names
-from tf2ms.split.optimizer import find_optimizer
+from tf2ms.split.applies import find_applies, gradient_names, gradient_scopes
+from tf2ms.split.optimizer import find_optimizers
 from tf2ms.split.preparation import find_gradients, find_preparation, gradient_notes
-from tf2ms.split.types import Optimizer, Preparation
+from tf2ms.split.types import Optimizer, Preparation, Update
 
 _SHAPE_OPS = frozenset(
     {"Shape", "ShapeN", "Size", "Rank", "BroadcastGradientArgs", "ConcatOffset", "InvertPermutation"}
@@ -30,9 +30,9 @@ _SUMMARY = "Summary"
 
 @dataclass(frozen=True)
 class Training:
-    """The optimizer, its apply ops, the nodes of the gradients, the loss, and what is done to gradients."""
+    """The optimizers, their apply ops, the nodes of the gradients, the loss, and what is done to gradients."""
 
-    optimizer: Optimizer
+    optimizers: tuple[Optimizer, ...]
     applies: tuple[Node, ...]
     gradients: frozenset[str]
     loss: Tensor
@@ -54,19 +54,61 @@ def find_training(graph: Graph, initial: Mapping[str, Tensor], loss: str | None 
     applies = find_applies(graph)
     if not applies:
         return None
-    optimizer, notes = find_optimizer(graph, applies, initial)
-    optimizer = replace(optimizer, updates=find_gradients(graph, optimizer.updates))
-    preparation = find_preparation(graph, optimizer.updates)
-    notes += tuple(gradient_notes(graph, optimizer.updates, preparation))
-    gradients = [update.gradient for update in optimizer.updates]
-    used = graph.ancestors(tensor.node for tensor in gradients)
+    optimizers, notes = find_optimizers(graph, applies, initial)
+    optimizers = tuple(
+        own
+        for item in optimizers
+        for own in _by_scope(graph, replace(item, updates=find_gradients(graph, item.updates)))
+    )
+    own_losses = _losses(graph, optimizers, applies) if not loss or len(optimizers) > 1 else []
+    losses = list(dict.fromkeys([graph.tensor(loss)] if loss else own_losses))
+    if len(losses) > 1:
+        names = tuple(tensor.node for tensor in losses)
+        reason = "each trains variables of its own; convert the graph once for each, with --loss"
+        raise UnsupportedOpError([Unsupported("several losses", names, reason)])
+    if losses[0] in own_losses and len(set(own_losses)) > 1:
+        others = [item for item, own in zip(optimizers, own_losses, strict=True) if own != losses[0]]
+        optimizers = tuple(item for item, own in zip(optimizers, own_losses, strict=True) if own == losses[0])
+        names = tuple(dict.fromkeys(own.node for own in own_losses if own != losses[0]))
+        count = sum(len(item.updates) for item in others)
+        notes += (f"{count} variables are trained by another loss, which is not in this file: {', '.join(names)}",)
+    updates = [update for item in optimizers for update in item.updates]
+    preparation = find_preparation(graph, updates)
+    notes += tuple(gradient_notes(graph, updates, preparation))
+    used = graph.ancestors(update.gradient.node for update in updates)
+    nodes = frozenset(used - graph.ancestors([losses[0].node]))
+    return Training(optimizers, applies, nodes, losses[0], notes, preparation)
+
+
+def _losses(graph: Graph, optimizers: Sequence[Optimizer], applies: tuple[Node, ...]) -> list[Tensor]:
+    """The loss of each optimizer.
+
+    Raises: UnsupportedOpError for several optimizers in a graph whose names do not tell gradients from the rest.
+    """
     named = gradient_names(graph)
-    seed, region = _gradient_region(graph, gradients, used, named)
-    if not named:
-        _check_untouched(graph, optimizer, region)
-    found = graph.tensor(loss) if loss else _find_loss(graph, optimizer, applies, used, seed, named)
-    nodes = frozenset(used - graph.ancestors([found.node]))
-    return Training(optimizer, applies, nodes, found, notes, preparation)
+    if len(optimizers) > 1 and not named:
+        nodes = tuple(update.node for item in optimizers for update in item.updates)
+        reason = "only one optimizer is recovered where names do not tell the gradients"
+        raise UnsupportedOpError([Unsupported("several optimizers", nodes, reason)])
+    found = []
+    for item in optimizers:
+        gradients = [update.gradient for update in item.updates]
+        used = graph.ancestors(tensor.node for tensor in gradients)
+        seed, region = _gradient_region(graph, gradients, used, named)
+        if not named:
+            _check_untouched(graph, item, region)
+        found.append(_find_loss(graph, item, applies, used, seed, named))
+    return found
+
+
+def _by_scope(graph: Graph, optimizer: Optimizer) -> list[Optimizer]:
+    """The optimizer, or one for each call of tf.gradients that its gradients are from."""
+    scopes = gradient_scopes(graph)
+    kinds: dict[str, list[Update]] = {}
+    for update in optimizer.updates:
+        scope = max((s for s in scopes if update.gradient.node.startswith(s)), key=len, default="")
+        kinds.setdefault(scope, []).append(update)
+    return [replace(optimizer, updates=tuple(updates)) for updates in kinds.values()]
 
 
 def _gradient_region(

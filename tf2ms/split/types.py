@@ -153,23 +153,28 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Roles:
-    """The parts of the graph. Without a loss the graph is an inference network: `optimizer` is None as well."""
+    """The parts of the graph. Without a loss the graph is an inference network: there is no optimizer."""
 
     graph: Graph
     inputs: tuple[Input, ...]
     outputs: tuple[Tensor, ...]
     loss: Tensor | None
     terms: tuple[Tensor, ...]
-    optimizer: Optimizer | None
+    optimizers: tuple[Optimizer, ...]
     variables: tuple[Variable, ...]
     dropped: tuple[Dropped, ...]
     notes: tuple[str, ...] = ()
     preparation: Preparation | None = None
 
     @property
-    def optimizers(self) -> tuple[Optimizer, ...]:
-        """Every optimizer of the graph."""
-        return (self.optimizer,) if self.optimizer else ()
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer, the first of several; None where nothing trains."""
+        return self.optimizers[0] if self.optimizers else None
+
+    @property
+    def updates(self) -> tuple[Update, ...]:
+        """Every update, optimizer by optimizer."""
+        return tuple(update for optimizer in self.optimizers for update in optimizer.updates)
 
     @property
     def trained(self) -> tuple[str, ...]:

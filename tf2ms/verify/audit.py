@@ -237,7 +237,7 @@ def _line(tree: ast.Module, path: str | None) -> int | None:
 
 
 def _hyperparameters(roles: Roles, tree: ast.Module) -> Iterator[Departure]:
-    if roles.optimizer is None:
+    if roles.optimizer is None or len(roles.optimizers) > 1:
         return
     rule, wanted = roles.optimizer.rule, roles.optimizer.arguments()
     for call in optimizer_calls(tree):

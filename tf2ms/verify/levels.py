@@ -364,7 +364,7 @@ def _settings(sides: Sides) -> Iterator[Check]:
     """The optimizer's class and numbers, wherever the generated file makes it."""
     plan = sides.plan
     optimizer = plan.roles.optimizer
-    if optimizer is None:
+    if optimizer is None or len(plan.roles.optimizers) > 1:
         return
     rule, wanted = optimizer.rule, optimizer.arguments()
     lines = _optimizer_lines(plan.module)

@@ -206,8 +206,10 @@ class Side:
         parameters = list(optimizer.parameters)
         entries = [self._entries.get(parameter.name) for parameter in parameters]
         unheld: set[str] = set()
-        if hasattr(optimizer, "global_step"):
-            assign(optimizer.global_step, ms.Tensor(np.full(optimizer.global_step.shape, done, np.int32)))
+        owners = _owners(optimizer)
+        for owner in getattr(optimizer, "optimizers", [optimizer]):
+            if hasattr(owner, "global_step"):
+                assign(owner.global_step, ms.Tensor(np.full(owner.global_step.shape, done, np.int32)))
         gradients = []
         for index, (parameter, entry) in enumerate(zip(parameters, entries, strict=True)):
             name = entry["variable"] if entry else ""
@@ -217,11 +219,12 @@ class Side:
             assign(parameter, ms.Tensor(to_mindspore(entry, state[f"before:{name}"])))
             gradients.append(ms.Tensor(to_mindspore(entry, state[f"gradient:{name}"], change=True)))
             for slot, variable in slots[name].items():
-                held = _slot(optimizer, slot, index)
+                owner, place = owners[index]
+                held = _slot(owner, slot, place)
                 if held is None:
                     unheld.add(slot)
                 elif slot in _POWERS:
-                    assign(held, ms.Tensor(_power(state[f"before:{variable}"], _beta(optimizer, slot))))
+                    assign(held, ms.Tensor(_power(state[f"before:{variable}"], _beta(owner, slot))))
                 else:
                     assign(held, ms.Tensor(to_mindspore(entry, state[f"before:{variable}"], change=True)))
         prepare = getattr(self._module, "prepare_gradients", None)
@@ -232,12 +235,11 @@ class Side:
                 continue
             _put(after, entry["variable"], to_tensorflow(entry, parameter.asnumpy()), entry)
             for slot, variable in slots[entry["variable"]].items():
-                held = _slot(optimizer, slot, index)
+                owner, place = owners[index]
+                held = _slot(owner, slot, place)
                 if held is not None and (variable not in after or (entry.get("gates") and slot not in _POWERS)):
                     array = held.asnumpy()
-                    moved = (
-                        array * _beta(optimizer, slot) if slot in _POWERS else to_tensorflow(entry, array, change=True)
-                    )
+                    moved = array * _beta(owner, slot) if slot in _POWERS else to_tensorflow(entry, array, change=True)
                     _put(after, variable, moved, entry)
         save_arrays(path, after)
         return {"unheld": sorted(unheld)}
@@ -326,6 +328,18 @@ class _Recorded:
 
 def _number(value: Any) -> Any:
     return value.asnumpy() if hasattr(value, "asnumpy") else value
+
+
+def _owners(optimizer: Any) -> list[tuple[Any, int]]:
+    """For each parameter, the optimizer that updates it and its place there: several may be joined in one cell."""
+    if not hasattr(optimizer, "optimizers"):
+        return [(optimizer, index) for index in range(len(optimizer.parameters))]
+    found = {
+        place: (owner, index)
+        for owner, places in zip(optimizer.optimizers, optimizer.places, strict=True)
+        for index, place in enumerate(places)
+    }
+    return [found[place] for place in range(len(optimizer.parameters))]
 
 
 def _slot(optimizer: Any, slot: str, index: int) -> Any:

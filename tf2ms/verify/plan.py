@@ -144,7 +144,7 @@ def make_plan(source: Any, folder: str | Path, shapes: Mapping[str, Any] | None 
         rewrite(roles.graph, roles.ends), layout_of, roles.outputs, bool(images) and not any(image for image in images)
     )
     positions = {name: index for index, name in enumerate(layout.graph.order(tensor.node for tensor in roles.ends))}
-    applies = tuple(_applies(graph, roles.optimizer)) if roles.optimizer else ()
+    applies = tuple(apply for optimizer in roles.optimizers for apply in _applies(graph, optimizer))
     return Plan(
         graph_def=found.graph_def,
         graph=graph,
