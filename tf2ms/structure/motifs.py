@@ -71,10 +71,14 @@ def shortcut_places(steps: Sequence[Step], group: Group) -> set[int]:
     return {
         place
         for place, step in enumerate(steps)
-        if step.layer is not None
+        if _kernel(step) is not None
         and _is_shortcut(step, steps, group)
         and sum(group.inputs[0] in other.inputs for other in steps) > 1
     }
+
+
+_MAX_LISTED = 60
+"""Names longer than this together are given as the first and the last."""
 
 
 def describe(groups: Sequence[Group], steps: Sequence[Step]) -> str:
@@ -86,7 +90,8 @@ def describe(groups: Sequence[Group], steps: Sequence[Step]) -> str:
     labels = list(dict.fromkeys(plain_text("/".join(group.label)) for group in groups if group.label))
     if len(labels) < len(groups):
         return f"A block that the network has {len(groups)} times."
-    where = f"{labels[0]} … {labels[-1]}" if len(labels) > 3 else ", ".join(labels)
+    short = len(labels) <= 3 and len(", ".join(labels)) <= _MAX_LISTED
+    where = ", ".join(labels) if short else f"{labels[0]} … {labels[-1]}"
     last = steps[-1]
     if last.op == "ConcatV2" and len(last.inputs) > 1:
         return f"{where}: {len(last.inputs)} branches, joined on one axis."
