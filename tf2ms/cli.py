@@ -161,30 +161,36 @@ def convert(graph: str, folder: str, force: bool, verified: bool, as_json: bool,
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def ops(name: str | None, as_json: bool) -> None:
-    """Show the rule table: each TensorFlow op, its MindSpore form, and where the frameworks differ.
+    """Show what becomes of TensorFlow's ops: the MindSpore form, devices, data types tested, differences.
+
+    NAME is an op, or a part of the names of several.
 
     \b
     Examples:
       tf2ms ops
       tf2ms ops LRN
+      tf2ms ops ApplyAdam --json
     """
     from rich.table import Table
 
-    from tf2ms.rules.registry import all_rules
+    from tf2ms.rules.document import entries
 
-    rules = [rule for rule in all_rules() if name is None or name.lower() in rule.op.lower()]
-    if not rules:
+    found = entries(name)
+    if not found:
         raise Tf2msError(f"no rule for '{name}'; `tf2ms ops` lists them all")
     if as_json:
-        click.echo(
-            json.dumps(
-                [{"op": rule.op, "form": rule.form, "note": rule.note or rule.reason} for rule in rules], indent=2
-            )
-        )
+        click.echo(json.dumps(found, indent=2))
         return
-    table = Table("TensorFlow", "MindSpore", "Difference", box=None, pad_edge=False)
-    for rule in rules:
-        table.add_row(rule.op, _escaped(rule.form or "none"), _escaped(rule.note or rule.reason))
+    if len(found) == 1:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for key, text in found[0].items():
+            table.add_row(key, _escaped(text or "none"))
+    else:
+        table = Table("TensorFlow", "MindSpore", "Devices", "Tested", "Difference", box=None, pad_edge=False)
+        for entry in found:
+            table.add_row(*(_escaped(text or "-") for text in entry.values()))
     _console().print(table)
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 
 from tf2ms.rules.optimizer import RULES, OptimizerRule
 from tf2ms.rules.registry import FAMILIES, Rule, all_rules
+from tf2ms.rules.tested import TESTED
 
 _TITLES = {
+    "structure": "Structure",
     "math": "Arithmetic",
     "reduction": "Reductions and counting",
     "nn": "Layers",
@@ -32,8 +34,31 @@ _HEAD = """# TensorFlow ops
 What each TensorFlow op becomes. `python -m tf2ms.rules.document > docs/ops.md` writes this page from the rule table;
 `tf2ms ops NAME` shows a row. Every row with a form is compared with TensorFlow on CPU (`tests/rules`). `{0}`, `{1}` are
 the op's inputs; functions called `tf_…` come along in the generated file. A difference is named with the device that it
-was seen on; where no device is named it holds on all.
+was seen on; where no device is named it holds on all. "Tested" names the data types of the tests' inputs; "Devices" are
+those that MindSpore's documentation names for all the functions of the form: of those only the CPU was tested.
 """
+
+
+def entries(name: str | None = None) -> list[dict[str, str]]:
+    """The rows whose op's name is `name`, or else holds it, as text; all without one. Optimizers come last."""
+    found = [_entry(row) for row in all_rules()]
+    for rules in RULES:
+        for rule in rules:
+            forms = [f"{kind}Apply{rule.name}" for kind in ("", "Resource", "Sparse", "ResourceSparse")]
+            form, note = _optimizer_form(rule).replace("`", ""), ", ".join(f"{k}={v}" for k, v in rule.only.items())
+            found += [dict(zip(_FIELDS, (op, form, "", "", note), strict=True)) for op in forms]
+    if name is None:
+        return found
+    exact = [entry for entry in found if entry["op"].lower() == name.lower()]
+    return exact or [entry for entry in found if name.lower() in entry["op"].lower()]
+
+
+_FIELDS = ("op", "form", "devices", "dtypes", "note")
+
+
+def _entry(row: Rule) -> dict[str, str]:
+    dtypes, devices = TESTED.get(row.op, ("", ""))
+    return dict(zip(_FIELDS, (row.op, row.form, devices, dtypes, row.note or row.reason), strict=True))
 
 
 def page() -> str:
@@ -43,22 +68,24 @@ def page() -> str:
         rows[row.family].append(row)
     parts = [_HEAD]
     for family in FAMILIES:
-        formed = [row for row in rows[family] if not row.reason]
+        formed = [row for row in rows[family] if row.form]
         if formed:
             parts.append(f"## {_TITLES[family]}\n\n" + _table(formed))
     parts.append("## Optimizers\n\n" + _optimizers())
-    parts.append("## No MindSpore form\n\n" + _reasons([row for row in all_rules() if row.reason]))
+    parts.append("## No MindSpore form\n\n" + _reasons([row for row in all_rules() if not row.form]))
     return "\n".join(parts)
 
 
 def _table(rows: Iterable[Rule]) -> str:
-    """Ops that share form and difference share a line."""
+    """Ops that share all but their name share a line."""
     lines = defaultdict(list)
     for row in rows:
-        lines[(row.form, row.note)].append(row.op)
-    text = "| TensorFlow | MindSpore | Difference |\n|---|---|---|\n"
+        entry = _entry(row)
+        lines[tuple(entry[key] for key in _FIELDS[1:])].append(row.op)
+    text = "| TensorFlow | MindSpore | Devices | Tested | Difference |\n|---|---|---|---|---|\n"
     return text + "".join(
-        f"| {', '.join(ops)} | {_code(form)} | {_plain(note)} |\n" for (form, note), ops in lines.items()
+        f"| {', '.join(ops)} | {_code(form)} | {devices} | {dtypes} | {_plain(note)} |\n"
+        for (form, devices, dtypes, note), ops in lines.items()
     )
 
 
