@@ -41,8 +41,8 @@ BARS = {
 
 _HEAD = """# How the generated code reads
 
-Made by `python -m benchmarks.readability --write`. Lines are those of the model part (helpers, classes, loss; no imports,
-training, data or blank lines), in the blocks style; arguments are the most that a constructor takes, statements the
+Made by `python -m benchmarks.readability --write`. Lines are those of the model part (helpers, classes,
+loss; no imports, training, data or blank lines), in the blocks style; arguments are the most that a constructor takes, statements the
 median of all `construct`s, and the longest function is counted in lines. Inputs are small and weights random, which
 changes no line.
 
