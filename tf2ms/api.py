@@ -12,6 +12,7 @@ import numpy as np
 
 from tf2ms.emit import Module, emit
 from tf2ms.errors import SourceError
+from tf2ms.flow import recover_flow
 from tf2ms.graph import build_graph
 from tf2ms.layout import assign_layout
 from tf2ms.lower import lower
@@ -88,7 +89,8 @@ def convert(
     """Converts a TensorFlow graph to a MindSpore module.
 
     Args:
-        source: a path (GraphDef, text or binary, .meta, TensorBoard log, SavedModel), a GraphDef or a tf.Graph.
+        source: a path (GraphDef, text or binary, .meta, TensorBoard log, SavedModel, .keras, .h5), or a GraphDef, a
+            tf.Graph, a Keras model or a concrete function in memory.
         inputs: tensors to cut the graph at; by default the signature's inputs, or the graph's placeholders.
         outputs: the network's outputs; by default the signature's, what the loss takes, or the graph's ends.
         loss: the loss tensor, where the graph leaves it open.
@@ -104,7 +106,7 @@ def convert(
     """
     found = read_source(source, signature)
     graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
-    roles = split(graph, *found.ends(inputs, outputs, loss), loss)
+    roles = recover_flow(split(graph, *found.ends(inputs, outputs, loss), loss), found.graph_def)
     layout = assign_layout(rewrite(roles.graph, roles.ends), layout_of, roles.outputs, keep_nhwc)
     lowered = lower(layout, roles, allow_unsupported)
     title = class_name(name or found.name or _FALLBACK_NAME)
@@ -184,7 +186,8 @@ def _values(
 
 
 def _holds_array(weight: Weight) -> bool:
-    return weight.value is not None or (weight.initializer is not None and weight.initializer.kind == "value")
+    start = weight.initializer
+    return (weight.value is not None and start is None) or (start is not None and start.kind == "value")
 
 
 def _stored(stored: Mapping[str, np.ndarray], weight: Weight) -> np.ndarray | None:

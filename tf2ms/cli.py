@@ -98,8 +98,8 @@ def main() -> None:
 def inspect(graph: str, as_json: bool, **options: Any) -> None:
     """Show what a graph holds: inputs, outputs, loss, optimizer, variables, ops, and what is left out.
 
-    GRAPH is a GraphDef (.pb, .pbtxt), a .meta file, a TensorBoard log folder or event file, or a SavedModel; its
-    content tells which.
+    GRAPH is a GraphDef (.pb, .pbtxt), a .meta file, a TensorBoard log folder or event file, a SavedModel, or a Keras
+    model (.keras, .h5); its content tells which.
 
     \b
     Examples:
@@ -138,6 +138,7 @@ def convert(graph: str, folder: str, force: bool, verified: bool, as_json: bool,
       tf2ms convert logs/ -o out/ --name PoseNet
       tf2ms convert model.meta -o out/ --checkpoint model.ckpt
       tf2ms convert saved_model/ -o out/ --signature serving_default
+      tf2ms convert model.keras -o out/
       tf2ms convert frozen.pb -o out/ --outputs logits --shape input=1,224,224,3
     """
     from tf2ms.api import convert as convert_graph
@@ -160,30 +161,36 @@ def convert(graph: str, folder: str, force: bool, verified: bool, as_json: bool,
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def ops(name: str | None, as_json: bool) -> None:
-    """Show the rule table: each TensorFlow op, its MindSpore form, and where the frameworks differ.
+    """Show what becomes of TensorFlow's ops: the MindSpore form, devices, data types tested, differences.
+
+    NAME is an op, or a part of the names of several.
 
     \b
     Examples:
       tf2ms ops
       tf2ms ops LRN
+      tf2ms ops ApplyAdam --json
     """
     from rich.table import Table
 
-    from tf2ms.rules.registry import all_rules
+    from tf2ms.rules.document import entries
 
-    rules = [rule for rule in all_rules() if name is None or name.lower() in rule.op.lower()]
-    if not rules:
+    found = entries(name)
+    if not found:
         raise Tf2msError(f"no rule for '{name}'; `tf2ms ops` lists them all")
     if as_json:
-        click.echo(
-            json.dumps(
-                [{"op": rule.op, "form": rule.form, "note": rule.note or rule.reason} for rule in rules], indent=2
-            )
-        )
+        click.echo(json.dumps(found, indent=2))
         return
-    table = Table("TensorFlow", "MindSpore", "Difference", box=None, pad_edge=False)
-    for rule in rules:
-        table.add_row(rule.op, _escaped(rule.form or "none"), _escaped(rule.note or rule.reason))
+    if len(found) == 1:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for key, text in found[0].items():
+            table.add_row(key, _escaped(text or "none"))
+    else:
+        table = Table("TensorFlow", "MindSpore", "Devices", "Tested", "Difference", box=None, pad_edge=False)
+        for entry in found:
+            table.add_row(*(_escaped(text or "-") for text in entry.values()))
     _console().print(table)
 
 
@@ -272,7 +279,7 @@ def _sections(found: Inspection) -> list[tuple[str, list[str]]]:
             lines = [f"{name} = {terms[0]}", *(f"{'':>{len(name)}} + {term}" for term in terms[1:])]
             sections.append(("Loss", [*lines, f"({len(terms)} terms)"] if len(terms) > 1 else lines))
         if roles.optimizer is not None:
-            sections.append(("Optimizer", [str(roles.optimizer)]))
+            sections.append(("Optimizer", [str(optimizer) for optimizer in roles.optimizers]))
     sections.append(("Ops", [", ".join(f"{count} {op}" for op, count in found.op_counts.items())]))
     if found.unsupported:
         lines = [f"{item.op}: {len(item.nodes)} nodes ({', '.join(item.nodes[:3])}) {item.reason}"

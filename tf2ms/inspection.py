@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tf2ms.errors import Unsupported, UnsupportedOpError
+from tf2ms.flow import recover_flow
 from tf2ms.graph import Graph, Tensor, build_graph
 from tf2ms.layout import assign_layout
 from tf2ms.lower import lower
@@ -122,12 +123,13 @@ def inspect(
         )
     kept = graph.ancestors(tensor.node for tensor in roles.ends)
     counts = Counter(graph[name].op for name in kept if not graph[name].is_weight())
-    layout = assign_layout(rewrite(roles.graph, roles.ends), layout_of, roles.outputs)
+    flow = recover_flow(roles, found.graph_def)
+    layout = assign_layout(rewrite(flow.graph, roles.ends), layout_of, roles.outputs)
     try:
-        unsupported = lower(layout, roles).unsupported
+        unsupported = lower(layout, flow).unsupported
     except UnsupportedOpError as error:
         unsupported = error.items
-    notes = (*found.notes, *roles.notes)
+    notes = (*found.notes, *flow.notes)
     return Inspection(
         found.name, found.kind, len(graph), roles, graph, _sorted(counts), unsupported, notes, called, read
     )

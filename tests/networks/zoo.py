@@ -7,6 +7,7 @@ error in folding them shows.
 
 from __future__ import annotations
 
+import weakref
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -162,9 +163,18 @@ def _randomise(model: Any) -> None:
 
 
 def concrete(model: Any) -> Any:
-    """The traced inference function; a Keras model's has an unknown batch."""
+    """The traced inference function, traced once; a Keras model's has an unknown batch."""
     if not isinstance(model, keras.Model):
         return model.signature
+    if model not in _traced:
+        _traced[model] = _trace(model)
+    return _traced[model]
+
+
+_traced: Any = weakref.WeakKeyDictionary()
+
+
+def _trace(model: Any) -> Any:
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name) for tensor in model.inputs]
     return tf.function(lambda *inputs: _call(model, inputs)).get_concrete_function(*specs)
 
@@ -181,12 +191,44 @@ def frozen(model: Any) -> GraphDef:
     return GraphDef.FromString(constants.graph.as_graph_def().SerializeToString())
 
 
-def saved_model(model: Any, folder: Path | str) -> Path:
-    """Writes the SavedModel with the signature `serving_default` into the folder and returns that."""
-    if isinstance(model, keras.Model):
+def quickly_frozen(model: Any) -> GraphDef:
+    """The same without TensorFlow's optimizer, which needs a minute for large networks: each weight a Const."""
+    function = concrete(model)
+    graph = GraphDef.FromString(function.graph.as_graph_def(add_shapes=True).SerializeToString())
+    values = {inner.op.name: outer for outer, inner in function.graph.captures}
+    variables = {id(variable.handle): variable for variable in function.graph.variables}
+    constants = {
+        name: (variables[id(outer)].numpy() if id(outer) in variables else outer.numpy())
+        for name, outer in values.items()
+    }
+    for node in graph.node:
+        if node.name in constants:
+            tensor = tf.make_tensor_proto(constants[node.name])
+            node.op, shape = "Const", tensor.tensor_shape
+            node.ClearField("attr")
+            node.attr["dtype"].type = tensor.dtype
+            node.attr["value"].tensor.ParseFromString(tensor.SerializeToString())
+            node.attr["_output_shapes"].list.shape.add().ParseFromString(shape.SerializeToString())
+        elif node.op == "ReadVariableOp":
+            node.op = "Identity"
+            node.attr["T"].type = node.attr["dtype"].type
+            del node.attr["dtype"]
+    return graph
+
+
+def saved_model(model: Any, folder: Path | str, by_keras: bool = True) -> Path:
+    """Writes the SavedModel with the signature `serving_default` into the folder and returns that.
+
+    With `by_keras` a Keras model exports itself, which takes several times longer than TensorFlow takes.
+    """
+    if by_keras and isinstance(model, keras.Model):
         model.export(str(folder), verbose=False)
-    else:
-        tf.saved_model.save(model, str(folder), signatures=model.signature)
+        return Path(folder)
+    module = model
+    if isinstance(model, keras.Model):
+        module = tf.Module()
+        module.variables_of_layers = [variable.value for variable in model.weights]
+    tf.saved_model.save(module, str(folder), signatures=concrete(model))
     return Path(folder)
 
 

@@ -205,3 +205,6 @@ CASES += [
     case("Cast", x(3), DstT="complex64", gradient=False),
     case("Cast", x(2, 3, 4, 5), DstT="float16"),
 ]
+CASES += [  # what random cases found
+    *(case("Pad", x(2, 3, dtype=t), i32([[1, 0], [0, 2]]), gradient=False) for t in ("complex64", "uint32")),
+]

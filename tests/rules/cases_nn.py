@@ -266,3 +266,26 @@ CASES = [
     case("Relu", x()),
 ]
 _NCHW = {"data_format": "NCHW"}
+CASES += [  # what random cases found
+    *(
+        case("MaxPoolWithArgmax", x(2, *size, 3), ksize=[1, *k, 1], strides=[1, *s, 1], padding="SAME")
+        for size, k, s in (((7, 5), (3, 1), (3, 3)), ((7, 6), (3, 4), (3, 2)), ((5, 7), (4, 4), (1, 3)))
+    ),
+    *(
+        case(
+            "Conv3DBackpropInputV2",
+            i32([1, *n, 2]),
+            const(x(*k, 2, 3)),
+            x(1, *m, 3),
+            strides=[1, *s, 1],
+            padding=p,
+            unknown=False,
+        )
+        for n, k, m, s, p in (
+            ((5, 4, 3), (2, 2, 2), (3, 2, 2), (2, 2, 2), "SAME"),
+            ((6, 5, 4), (2, 3, 2), (2, 2, 3), (3, 2, 1), "VALID"),
+            ((5, 5, 4), (3, 2, 3), (3, 5, 2), (2, 1, 2), "SAME"),
+        )
+    ),
+    *(case("TopKV2", x(2, 5, dtype=t), i32(3), gradient=False) for t in ("uint16", "uint32")),
+]

@@ -61,3 +61,14 @@ CASES = [
         for t in ("float32", "float64", "int32", "int64")
     ),
 ]
+CASES += [  # what random cases found
+    *(
+        case(op, x(2, 0, 3), i32([1]), keep_dims=True, gradient=False, unknown=False)
+        for op in ("Sum", "Mean", "Max", "Min", "Prod", "EuclideanNorm")
+    ),
+    case("Any", x(2, 0, dtype=bool), i32([1]), unknown=False),
+    case("L2Loss", x(0), unknown=False),
+    *(case("EuclideanNorm", x(2, 3, dtype=t, low=1, high=9), i32([-1])) for t in ("int32", "int64", "uint8")),
+    case("EuclideanNorm", x(2, 3, dtype="complex64"), i32([-1]), gradient=False),
+    *(case(op, x(4, dtype=bool), i32(0)) for op in ("ArgMin", "ArgMax")),
+]

@@ -16,12 +16,11 @@ from tf2ms.emit.body import statements
 from tf2ms.emit.expression import array_text, layer_text, value_text
 from tf2ms.emit.format import format_python
 from tf2ms.emit.mapping import make_map
+from tf2ms.emit.training import SCHEDULE, loss_weights, optimizer_call, optimizer_classes, preparation
 from tf2ms.emit.types import Module
 from tf2ms.lower import refusal_name
 from tf2ms.rules.initializers import initializer_code
-from tf2ms.rules.optimizer import OPTIMIZERS
 from tf2ms.rules.types import Code, Layer, Step, Weight
-from tf2ms.split import Optimizer, number_text
 from tf2ms.structure.names import plain_text
 from tf2ms.structure.types import Block, Function, Structure, is_literal, parameters_of, weight_attribute
 
@@ -40,10 +39,13 @@ def emit(structure: Structure, stem: str) -> Module:
     cells, shared = _share_initializers([*structure.blocks, network, *([structure.loss] if structure.loss else [])])
     codes = [*_codes(cells), *(item.code for item in shared)]
     imports = {name for code in codes for name in code.imports}
-    if _parameters(cells):
+    helpers = _helpers([*cells, *structure.functions])
+    if _parameters(cells) or any("Parameter(" in text for text in helpers):
         imports |= {"Parameter", "initializer"}
     returned = [network.names[tensor] for tensor in network.program.outputs]
     loss_inputs = [structure.loss.names[tensor] for tensor in structure.loss.program.inputs] if structure.loss else []
+    given, groups = loss_weights(structure)
+    data = len(loss_inputs) - len(given)
     samples = _samples(structure)
     functions = frozenset(function.name for function in structure.functions)
     text = (
@@ -60,15 +62,19 @@ def emit(structure: Structure, stem: str) -> Module:
             samples=samples,
             dtypes=[item for item in samples if item["dtype"] != "float32"],
             outputs=tuple(returned),
-            helpers=_helpers([*cells, *structure.functions]),
+            helpers=helpers,
+            optimizer_classes=optimizer_classes(structure, render),
+            schedules=[_cell(block, functions) | {"base": SCHEDULE} for block in structure.schedules if block],
             shared=shared,
             functions=[_function(function, functions) for function in structure.functions],
             classes=[_cell(block, functions) for block in cells],
             unsupported=_refusals(structure),
             batch=[names[item.tensor] for item in (*roles.fed("backbone"), *roles.fed("loss"))],
             network_inputs=[names[tensor] for tensor in network.program.inputs],
-            loss_inputs=loss_inputs[len(returned) :],
-            optimizer=_optimizer(roles.optimizer) if roles.optimizer else None,
+            loss_inputs=[*loss_inputs[len(returned) : data], *given],
+            loss_weights=groups,
+            optimizer=optimizer_call(structure),
+            preparation=preparation(structure),
             frozen=_frozen(structure),
             batch_size=_batch_size(structure),
         )
@@ -93,7 +99,12 @@ _HELPER_CALL = re.compile(r"\b(tf_\w+)\(")
 
 
 def _helper(cls: str) -> str:
-    return _environment().get_template(f"helpers/{cls.lower()}.py").render()
+    return render(f"helpers/{cls.lower()}.py")
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of a template of `templates/`."""
+    return _environment().get_template(template).render(**values)
 
 
 # -- classes and functions -------------------------------------------------------------------------------------------
@@ -104,6 +115,7 @@ def _cell(block: Block, functions: frozenset[str]) -> dict[str, Any]:
     optional = [f"{name}={value_text(block.defaults[name], {})}" for name in block.parameters if name in block.defaults]
     return {
         "name": block.name,
+        "base": "nn.Cell",
         "doc": block.doc,
         "parameters": [name for name in block.parameters if name not in block.defaults] + optional,
         "members": list(_members(block)),
@@ -113,9 +125,11 @@ def _cell(block: Block, functions: frozenset[str]) -> dict[str, Any]:
 
 
 def _members(block: Block) -> Iterator[str]:
-    """The lines of `__init__` that make the layers and parameters."""
-    for step, attribute in zip(block.program.steps, block.attributes, strict=True):
-        if step.layer is not None:
+    """The lines of `__init__` that make the layers and parameters; a layer that is called twice is made once."""
+    seen: set[str] = set()
+    for step, attribute in zip(block.program.walk(), block.attributes, strict=True):
+        if step.layer is not None and attribute not in seen:
+            seen.add(attribute)
             yield f"self.{attribute} = {layer_text(step.layer)}"
         for name, weight in step.weights:
             yield f"self.{weight_attribute(attribute, name)} = {_weight_text(weight)}"
@@ -141,14 +155,14 @@ def _function(function: Function, functions: frozenset[str]) -> dict[str, Any]:
 
 
 def _layers(cells: Iterable[Block | Function]) -> Iterator[Layer]:
-    return (step.layer for cell in cells for step in cell.program.steps if step.layer is not None)
+    return (step.layer for cell in cells for step in cell.program.walk() if step.layer is not None)
 
 
 def _helpers(cells: Iterable[Block | Function]) -> list[str]:
     """The text of each helper that is used: classes of layers, `tf_…` functions in forms, and what those call."""
     texts: dict[str, str] = {}
     waiting = {layer.cls for layer in _layers(cells) if layer.helper}
-    waiting |= {name for cell in cells for step in cell.program.steps for name in _HELPER_CALL.findall(step.form)}
+    waiting |= {name for cell in cells for step in cell.program.walk() for name in _HELPER_CALL.findall(step.form)}
     while waiting:
         name = waiting.pop()
         texts[name] = _helper(name)
@@ -157,7 +171,7 @@ def _helpers(cells: Iterable[Block | Function]) -> list[str]:
 
 
 def _parameters(cells: Iterable[Block]) -> list[Weight]:
-    weights = (weight for cell in cells for step in cell.program.steps for _, weight in step.weights)
+    weights = (weight for cell in cells for step in cell.program.walk() for _, weight in step.weights)
     return [weight for weight in weights if not is_literal(weight)]
 
 
@@ -238,17 +252,6 @@ def _shared_name(pair: tuple[Code, Code], number: int) -> tuple[str, str]:
 
 
 # -- training --------------------------------------------------------------------------------------------------------
-
-
-def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
-    rule = OPTIMIZERS[optimizer.op]
-    values = {rule.hyperparameters[name]: number_text(value) for name, value in optimizer.hyperparameters.items()}
-    values.update({rule.flags[name]: "True" for name, on in optimizer.flags.items() if on})
-    return {
-        "cls": rule.cls,
-        "learning_rate": values.pop("learning_rate"),
-        "arguments": [f"{name}={value}" for name, value in values.items()],
-    }
 
 
 def _frozen(structure: Structure) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tf2ms.emit.expression import fill, name
+from tf2ms.emit.flow import reads_inside, write_flow
 from tf2ms.graph import Tensor
 from tf2ms.rules.types import Program, Step
 from tf2ms.structure.types import weight_attribute
@@ -19,7 +20,7 @@ _MAX_LENGTH = 400
 
 
 @dataclass
-class _Pending:
+class Pending:
     """A value not yet named: its expression, the named tensors inside, and how many layers deep it is."""
 
     expression: ast.expr
@@ -43,15 +44,21 @@ def statements(
         prefix: leads to the attributes.
         reserved: names that no variable may hide, such as the module's functions.
     """
-    return _Writer(program, names, attributes, prefix, reserved).write()
+    places = {id(step): attribute for step, attribute in zip(program.walk(), attributes, strict=True)}
+    writer = Writer(program, names, places, prefix, reserved)
+    writer.write()
+    writer.write_return()
+    return writer.lines
 
 
-class _Writer:
+class Writer:
+    """Writes one program; those inside it have writers of their own, which see the variables around them."""
+
     def __init__(
         self,
         program: Program,
         names: Mapping[Tensor, str],
-        attributes: tuple[str, ...],
+        attributes: Mapping[int, str],
         prefix: str,
         reserved: frozenset[str],
     ):
@@ -60,6 +67,9 @@ class _Writer:
         self.names = names
         self.attributes = attributes
         self.prefix = prefix
+        self.owned: set[str] = set()  # variables that hold a list or tensor which nothing else does
+        self.nests_outputs = False
+        self.same: dict[Tensor, Tensor] = {}  # tensors that are another one's variable
         self.readers: dict[Tensor, list[Step | None]] = {}
         for step in program.steps:
             for tensor in step.inputs:
@@ -69,38 +79,60 @@ class _Writer:
         self.left = {tensor: len(users) for tensor, users in self.readers.items()}
         self.variable = {tensor: names[tensor] for tensor in program.inputs}
         self.holder = {names[tensor]: tensor for tensor in program.inputs}
-        self.pending: dict[Tensor, _Pending] = {}
+        self.pending: dict[Tensor, Pending] = {}
         self.lines: list[str] = []
 
-    def write(self) -> list[str]:
-        for step, attribute in zip(self.program.steps, self.attributes, strict=True):
-            operands = [self._take(tensor) for tensor in step.inputs]
+    def write(self) -> None:
+        """The steps, outputs that nothing else reads left to the end."""
+        for step in self.program.steps:
+            if step.flow is not None:
+                write_flow(self, step)
+                continue
+            attribute = self.attributes[id(step)]
+            operands = [self.take(tensor) for tensor in step.inputs]
             places = {weight: self.prefix + weight_attribute(attribute, weight) for weight, _ in step.weights}
             expression = fill(step.form, [o.expression for o in operands], {**places, "layer": self.prefix + attribute})
             reads = tuple(tensor for operand in operands for tensor in operand.reads)
             layers = max((operand.layers for operand in operands), default=0) + (step.layer is not None)
-            value = _Pending(expression, reads, layers)
-            if len(step.outputs) == 1 and self._may_nest(step, value):
+            value = Pending(expression, reads, layers)
+            if step.form == "{0}" and isinstance(expression, ast.Name) and reads:
+                self._alias(step.outputs[0], reads[0], expression.id)
+            elif len(step.outputs) == 1 and self._may_nest(step, value):
                 self.pending[step.outputs[0]] = value
             else:
                 self._assign(step, value)
-        self._return()
-        return self.lines
 
-    def _take(self, tensor: Tensor) -> _Pending:
+    def inside(self, program: Program, live: Iterable[Tensor]) -> Writer:
+        """A writer for a program inside this one. What is `live` around it keeps its variables."""
+        inner = Writer(program, self.names, self.attributes, self.prefix, self.reserved)
+        inner.reserved = self.reserved | {self.variable[tensor] for tensor in live if tensor in self.variable}
+        inner.variable = {**self.variable, **inner.variable}
+        inner.owned = set(self.owned)
+        return inner
+
+    def take(self, tensor: Tensor) -> Pending:
         """The tensor as an operand: its pending expression, or its variable."""
         if tensor in self.pending:
             return self.pending.pop(tensor)
-        return _Pending(name(self.variable[tensor]), (tensor,), 0)
+        return Pending(name(self.variable[tensor]), (self.same.get(tensor, tensor),), 0)
 
-    def _may_nest(self, step: Step, value: _Pending) -> bool:
+    def _alias(self, tensor: Tensor, source: Tensor, variable: str) -> None:
+        """Another name of the graph's for what is in the variable already."""
+        self.same[tensor] = source
+        self.variable[tensor] = variable
+        self.left[source] = self.left.get(source, 1) + self.left.get(tensor, 0) - 1
+
+    def _may_nest(self, step: Step, value: Pending) -> bool:
         """Whether the value goes straight into the expression that reads it."""
         users = self.readers.get(step.outputs[0], [])
         if len(users) != 1 or len(ast.unparse(value.expression)) > _MAX_LENGTH:
             return False
         user = users[0]
         if user is None:
-            return self._returns_nested()
+            return self.nests_outputs or self._returns_nested()
+        if user.flow is not None:
+            once = user.form.count(f"{{{user.inputs.index(step.outputs[0])}}}") == 1
+            return once and value.layers == 0 and not reads_inside(user, step.outputs[0])
         if user.form.count(f"{{{user.inputs.index(step.outputs[0])}}}") > 1 and not isinstance(
             value.expression, ast.Name
         ):
@@ -120,7 +152,7 @@ class _Writer:
             for tensor in outputs
         )
 
-    def _assign(self, step: Step, value: _Pending) -> None:
+    def _assign(self, step: Step, value: Pending) -> None:
         for tensor in value.reads:
             self.left[tensor] -= 1
         targets = []
@@ -128,31 +160,74 @@ class _Writer:
             if not self.readers.get(tensor):
                 targets.append("_")
                 continue
-            chosen = self._variable_for(tensor, len(step.outputs))
+            chosen = self.variable_for(tensor, len(step.outputs))
             self.variable[tensor] = chosen
             targets.append(chosen)
-        target = ", ".join(targets)
         if len(step.outputs) == 1 and not self.readers.get(step.outputs[0]):
             return
-        self.lines.append(f"{target} = {ast.unparse(value.expression)}")
+        if step.targets:
+            whole = step.targets if any(target != "_" for target in targets[1:]) else "{0}, _"
+            self.lines.append(f"{whole.format(*targets)} = {ast.unparse(value.expression)}")
+            return
+        self.assign(targets, value.expression)
 
-    def _variable_for(self, tensor: Tensor, outputs: int) -> str:
+    def assign(self, targets: Sequence[str], value: ast.expr) -> None:
+        """`x = value`; a list or tensor of one's own is changed in place, as Python does."""
+        target = targets[0] if len(targets) == 1 else ""
+        changed = _changed(value, target) if target in self.owned else None
+        self.owned -= set(targets)
+        if isinstance(value, ast.Name):
+            if value.id == target:
+                return
+            self.owned.discard(value.id)
+        if changed is not None or _is_new(value, self.owned | {target} if changed else self.owned):
+            self.owned.add(target)
+        match value:
+            case ast.Call(ast.Name("tf_set_item"), [start, index, item]) if _is_new(start, set()) and target:
+                self.lines.append(f"{target} = {ast.unparse(start)}")
+                changed = f"{target}[{ast.unparse(index)}] = {ast.unparse(item)}"
+        self.lines.append(changed or f"{', '.join(targets)} = {ast.unparse(value)}")
+
+    def variable_for(self, tensor: Tensor, outputs: int) -> str:
         """`x` where the value carries the chain on and the old `x` is done with; else the tensor's own name."""
-        users = self.readers[tensor]
+        users = self.readers.get(tensor, [])
         carries_on = outputs == 1 and all(user is not None and len(user.inputs) == 1 for user in users)
-        chosen = "x" if carries_on and self._is_free("x") else self.names[tensor]
+        chosen = "x" if carries_on and self.is_free("x") else self.names[tensor]
+        if self.nests_outputs and tensor in self.program.outputs and not self.is_free(chosen):
+            chosen = f"new_{chosen}"
         number = 2
-        while not self._is_free(chosen):
+        while not self.is_free(chosen):
             chosen, number = f"{self.names[tensor]}_{number}", number + 1
         self.holder[chosen] = tensor
         return chosen
 
-    def _is_free(self, variable: str) -> bool:
+    def is_free(self, variable: str) -> bool:
         """Whether the variable holds nothing that is still to be read."""
         if variable in self.reserved:
             return False
         return variable not in self.holder or not self.left.get(self.holder[variable])
 
-    def _return(self) -> None:
-        outputs = [self._take(tensor) for tensor in self.program.outputs]
+    def write_return(self) -> None:
+        """The last line."""
+        outputs = [self.take(tensor) for tensor in self.program.outputs]
         self.lines.append(f"return {', '.join(ast.unparse(output.expression) for output in outputs)}")
+
+
+def _changed(value: ast.expr, target: str) -> str | None:
+    """The statement that makes `target` what `value` makes of it: `x.append(y)`, `x[i] = y`; None if there is none."""
+    match value:
+        case ast.BinOp(ast.Name(old), ast.Add(), ast.List([item])) if old == target:
+            return f"{target}.append({ast.unparse(item)})"
+        case ast.Call(ast.Name("tf_set_item"), [ast.Name(old), index, item]) if old == target:
+            return f"{target}[{ast.unparse(index)}] = {ast.unparse(item)}"
+    return None
+
+
+def _is_new(value: ast.expr, owned: set[str]) -> bool:
+    """Whether the value is a list or tensor that was just made."""
+    match value:
+        case ast.List() | ast.Call(ast.Name("tf_set_item")) | ast.Call(ast.Attribute(ast.Name("ops"), "zeros")):
+            return True
+        case ast.BinOp(left, ast.Add() | ast.Mult(), _):
+            return isinstance(left, ast.List) or _is_new(left, owned)
+    return False

@@ -45,7 +45,7 @@ def make_map(structure: Structure, code: str, stem: str) -> dict[str, Any]:
         "parameters": [_parameter(name, weight) for name, weight in parameters_of(structure.network)],
         "layers": [
             {"node": step.outputs[0].node, "nodes": list(step.origins), "path": path, "line": lines.get(place)}
-            for path, place, step in _layers(structure.network, structure.network.program.steps)
+            for path, place, step in _last_calls(_layers(structure.network, tuple(structure.network.program.walk())))
         ],
     }
 
@@ -63,6 +63,10 @@ def _parameter(name: str, weight: Weight) -> dict[str, Any]:
         "shape": list(weight.shape),
         "trainable": weight.trainable,
     }
+    if weight.part is not None:
+        part = weight.part
+        rows, order, added = _list(part.rows), list(part.order), list(part.added)
+        entry["gates"] = {"rows": rows, "order": order, "added": added, "factor": part.factor}
     if weight.grouped != weight.source_shape:
         entry["reshape"] = list(weight.grouped)
     return entry
@@ -76,6 +80,11 @@ def _layers(block: Block, steps: tuple[Step, ...], prefix: str = "") -> Iterator
             yield from _layers(step.layer.block, step.layer.inner, f"{path}.")
         elif step.layer is not None or any(not is_literal(weight) for _, weight in step.weights):
             yield path, (block.name, attribute), step
+
+
+def _last_calls(layers: Iterator[tuple[str, tuple[str, str], Step]]) -> list[tuple[str, tuple[str, str], Step]]:
+    """Of a layer that is called more than once, the last call: what a hook on it sees in the end."""
+    return list({path: (path, place, step) for path, place, step in layers}.values())
 
 
 def _attribute_lines(code: str) -> Mapping[tuple[str, str], int]:

@@ -135,6 +135,12 @@ def dtype_name(number: int) -> str:
     return {"float": "float32", "double": "float64", "half": "float16"}.get(name, name)
 
 
+def dtype_number(name: str) -> int:
+    """DT_FLOAT for `float32`: `dtype_name` the other way."""
+    own = {"float32": "float", "float64": "double", "float16": "half"}.get(name, name)
+    return int(types_pb2.DataType.Value(f"DT_{own.upper()}"))
+
+
 def _decode_list(items: Any) -> list[Any]:
     for field, convert in (
         ("s", lambda s: s.decode("utf-8", "backslashreplace")),
@@ -144,6 +150,7 @@ def _decode_list(items: Any) -> list[Any]:
         ("type", dtype_name),
         ("shape", _shape),
         ("tensor", _array),
+        ("func", lambda function: function),
     ):
         values = getattr(items, field)
         if values:
@@ -179,9 +186,38 @@ def _array(proto: Any) -> np.ndarray:
                 return np.frombuffer(proto.tensor_content, unsigned).reshape(shape).copy()
             values = np.array(getattr(proto, f"{unsigned}_val"), unsigned)
             return np.resize(values, shape) if len(values) < 2 else values.reshape(shape)
-        return tensor_util.make_ndarray(proto)
+        return tensor_util.make_ndarray(_unabridged(proto, elements))
     except (ValueError, TypeError) as error:
         raise GraphError(f"the constant cannot be read: {error}") from error
+
+
+def _unabridged(proto: Any, elements: int) -> Any:
+    """The constant with all its values: TensorFlow leaves out those at the end that repeat, and zeros altogether."""
+    found = [(field.name, values) for field, values in proto.ListFields() if field.name.endswith("_val")]
+    if proto.tensor_content or proto.dtype == types_pb2.DT_STRING:
+        return proto
+    name, values = found[0] if found else (_VALUES.get(proto.dtype, "int_val"), ())
+    width = 2 if "complex" in name else 1
+    if len(values) >= elements * width or len(values) == width:  # the decoder knows one value for all
+        return proto
+    whole = type(proto)()
+    whole.CopyFrom(proto)
+    # without any value a single zero says it all, for the decoder knows one value for all
+    getattr(whole, name).extend(list(values[-width:]) * (elements - len(values) // width) if values else [0] * width)
+    return whole
+
+
+_VALUES = {
+    types_pb2.DT_FLOAT: "float_val",
+    types_pb2.DT_DOUBLE: "double_val",
+    types_pb2.DT_HALF: "half_val",
+    types_pb2.DT_BFLOAT16: "half_val",
+    types_pb2.DT_BOOL: "bool_val",
+    types_pb2.DT_INT64: "int64_val",
+    types_pb2.DT_COMPLEX64: "scomplex_val",
+    types_pb2.DT_COMPLEX128: "dcomplex_val",
+}
+"""Where a tensor's values stand; of all other types in `int_val`."""
 
 
 def _node(node_def: NodeDef, shapes: tuple[Shape, ...]) -> Node:

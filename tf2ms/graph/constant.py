@@ -39,9 +39,11 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "ZerosLike": np.zeros_like,
     "OnesLike": np.ones_like,
     "Transpose": np.transpose,
+    "InvertPermutation": np.argsort,
 }
 _MOVES = {"Reshape", "ExpandDims", "Transpose"}
-_SHAPED = {"Fill", "Pack", "ConcatV2", "Cast", "Range"}
+_REDUCED: dict[str, Callable[..., Any]] = {"Max": np.max, "Min": np.min, "Sum": np.sum, "Prod": np.prod}
+_SHAPED = {"Fill", "Pack", "ConcatV2", "Cast", "Range", *_REDUCED}
 _SHAPES = {"Shape", "Size", "Rank"}
 
 
@@ -96,6 +98,10 @@ def _fold(node: Node, values: list[Any]) -> np.ndarray | None:
                 return np.stack(values, node.attr("axis", 0))
             if node.op == "ConcatV2":
                 return np.concatenate(values[:-1], int(values[-1]))
+            if node.op in _REDUCED:
+                axes = tuple(int(axis) for axis in values[1].reshape(-1))
+                reduced = _REDUCED[node.op](values[0], axis=axes, keepdims=bool(node.attr("keep_dims")))
+                return np.asarray(reduced, dtype=values[0].dtype)
             if node.op == "Cast":
                 return values[0].astype(node.attr("DstT"))
             if node.op == "Range":
@@ -104,5 +110,5 @@ def _fold(node: Node, values: list[Any]) -> np.ndarray | None:
             if node.op not in _MOVES and math.prod(np.broadcast_shapes(*(v.shape for v in values))) > MAX_ELEMENTS:
                 return None
             return np.asarray(_FOLDS[node.op](*values), dtype=values[0].dtype)
-    except (ValueError, TypeError, ZeroDivisionError, OverflowError):
+    except (ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError):
         return None  # a malformed constant expression: the op's own rule will name it

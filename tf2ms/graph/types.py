@@ -60,6 +60,7 @@ class Node:
     """One operation. `inputs` name tensors (or literal constants put there by a rewrite), `control` nodes.
 
     `origins` are the TensorFlow nodes that this node stands for, itself first, after rewrites fused some.
+    `bodies` are the graphs inside an If (one for each branch) or a While (condition, body).
     """
 
     name: str
@@ -69,6 +70,7 @@ class Node:
     attrs: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     shapes: tuple[Shape, ...] = ()
     origins: tuple[str, ...] = ()
+    bodies: tuple[Body, ...] = ()
 
     def attr(self, name: str, default: Any = None) -> Any:
         """The attribute as a Python value, or `default` (TensorFlow's own default: some writers strip those)."""
@@ -206,3 +208,17 @@ class Graph:
         from tf2ms.graph.constant import evaluate
 
         return evaluate(self, tensor)
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """A graph inside a node of control flow.
+
+    `inputs` are what each round is given (nothing for a branch), as nodes of op `Carried`. Tensors of the graph
+    around it are read directly: those nodes stand in `graph` under their own names, constants and variables as they
+    are, others as `Captured`.
+    """
+
+    graph: Graph
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]

@@ -10,6 +10,7 @@ import networkx as nx
 from networkx.utils.union_find import UnionFind
 
 from tf2ms.errors import GraphError
+from tf2ms.flow.bodies import replaced_inputs
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.layout.types import (
@@ -85,7 +86,13 @@ def assign_layout(
             first |= region
         elif len(wanted) == 2:
             first |= _minimum_cut(joined.subgraph(region), wishes)
-    return _materialise(graph, groups, first, features, outputs, fixed)
+    layout = _materialise(graph, groups, first, features, outputs, fixed)
+    inside = {node.name: node.bodies for node in layout.graph if node.bodies}
+    bodies = {
+        name: tuple(assign_layout(body.graph, rule_of, body.outputs, keep_nhwc=True) for body in own)
+        for name, own in inside.items()
+    }
+    return replace(layout, bodies=bodies)
 
 
 def _needs(
@@ -186,7 +193,7 @@ def _materialise(
             group = groups.get((name, "in", index))
             if group is not None and (group in first) != (tensor in channels):
                 inputs[index] = _transposed(graph, nodes, channels, tensor, to_first=group in first)
-        nodes[name] = node if tuple(inputs) == node.inputs else replace(node, inputs=tuple(inputs))
+        nodes[name] = replaced_inputs(node, dict(zip(node.inputs, inputs, strict=True)), nodes)
         for index in range(max(1, len(node.shapes))):
             if groups[(name, "out", index)] in first:
                 channels.add(Tensor(name, index))

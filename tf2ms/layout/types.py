@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from tf2ms.graph import Graph, Node, Shape, Tensor
@@ -32,12 +33,14 @@ class Layout:
     `channels_first` holds the tensors whose axes are in MindSpore's order (NCHW for NHWC). `flattened` holds those
     among them that were flattened, [batch, features], with the (height, width, channels) that the features were
     made of: their features run channels first. `outputs` are the network's, transposed back where that was asked for.
+    `bodies` are the layouts inside each node of control flow, by its name.
     """
 
     graph: Graph
     outputs: tuple[Tensor, ...]
     channels_first: frozenset[Tensor]
     flattened: Mapping[Tensor, tuple[int, ...]]
+    bodies: Mapping[str, tuple[Layout, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def channels_first_perm(rank: int) -> tuple[int, ...]:

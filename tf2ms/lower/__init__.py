@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
+from copy import copy
+from dataclasses import replace
+from itertools import chain
 
 from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
-from tf2ms.graph import Node, Tensor
+from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.layout import Layout
+from tf2ms.lower.flow import LEAVES, flow_step
 from tf2ms.lower.label import label
+from tf2ms.lower.penalty import PENALTY, LossGraph, loss_graph
+from tf2ms.lower.training import bound_to_axes, lower_preparation, lower_schedule
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import find_rule
-from tf2ms.rules.types import Lowered, Program, Step, Weight
+from tf2ms.rules.types import Lowered, Program, Step, Weight, held_weights, layer_key
 from tf2ms.split import Roles
 
 __all__ = ["lower"]
@@ -26,40 +33,140 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
     Raises: UnsupportedOpError with everything that has no form, unless `allow_unsupported`: then each such node
         becomes a call of a function that raises NotImplementedError.
     """
-    lowering = _Lowering(layout, roles)
+    formulas = _Formulas(roles)
     fed = tuple(item.tensor for item in roles.fed("backbone"))
+    layout = _with_shared(layout, roles, Lowering(layout, roles).steps(layout.outputs, frozenset(fed)))
+    lowering = Lowering(layout, roles)
     steps = lowering.steps(layout.outputs, frozenset(fed))
-    network = Program(steps, fed, layout.outputs)
-    loss = None
+    network, loss, loss_weights = Program(steps, fed, layout.outputs), None, LossGraph(layout.graph, (), {})
     if roles.loss is not None:
+        inside = set(layout.graph.ancestors(tensor.node for step in steps for tensor in step.outputs))
+        loss_weights = loss_graph(layout.graph, roles.loss, inside, _held(roles, steps), formulas.lower)
+        lowering.use(replace(layout, graph=loss_weights.graph))
         known = frozenset(tensor for step in steps for tensor in step.outputs)
         targets = tuple(item.tensor for item in roles.fed("loss"))
-        body = lowering.steps((roles.loss,), known | frozenset(fed) | frozenset(targets))
+        weights = tuple(item.tensor for item in loss_weights.weights)
+        body = lowering.steps((roles.loss,), known | frozenset((*fed, *targets, *weights)))
         read = {tensor for step in body for tensor in step.inputs}
         extra = tuple(t for s in steps for t in s.outputs if t in read and t not in layout.outputs)
-        inputs = (*layout.outputs, *extra, *(tensor for tensor in fed if tensor in read), *targets)
+        inputs = (*layout.outputs, *extra, *(tensor for tensor in fed if tensor in read), *targets, *weights)
         network = Program(steps, fed, (*layout.outputs, *extra))
         loss = Program(body, inputs, (roles.loss,))
         lowering.check_loss_weights(body)
-        lowering.check_shared(steps)
-    if lowering.refused or (lowering.unsupported and not allow_unsupported):
-        raise UnsupportedOpError((*lowering.items(lowering.unsupported), *lowering.items(lowering.refused)))
-    return Lowered(roles, layout, network, loss, lowering.items(lowering.unsupported))
+        formulas.check_axes(loss_weights, roles.loss)
+    schedules = tuple(lower_schedule(roles.training_graph, optimizer, formulas.lower) for optimizer in roles.optimizers)
+    prepared = None
+    if roles.preparation is not None:
+        prepared = lower_preparation(roles.training_graph, roles.updates, roles.preparation, formulas.lower)
+    refused = (*lowering.items(lowering.refused), *formulas.refused)
+    if refused or (lowering.unsupported and not allow_unsupported):
+        raise UnsupportedOpError((*lowering.items(lowering.unsupported), *refused))
+    return Lowered(
+        roles,
+        layout,
+        network,
+        loss,
+        lowering.items(lowering.unsupported),
+        schedules,
+        prepared,
+        loss_weights.weights,
+        loss_weights.sums,
+    )
 
 
-class _Lowering:
+def _held(roles: Roles, steps: Iterable[Step]) -> set[str]:
+    """The nodes of the variables that the steps hold as parameters."""
+    nodes = {variable.name: variable.tensor.node for variable in roles.variables}
+    held = (weight for step in steps for inner in step.walk() for weight in held_weights(inner))
+    return {nodes[weight.variable] for weight in held if weight.variable in nodes}
+
+
+def _with_shared(layout: Layout, roles: Roles, steps: Iterable[Step]) -> Layout:
+    """The layout in which variables that different layers share are read by a node of their own.
+
+    Layers that are alike in everything share their variables by being one layer, called more than once. Others, such
+    as an embedding and the matrix of its softmax, read one parameter.
+    """
+    readers: dict[str, set[object]] = defaultdict(set)
+    count: dict[str, int] = defaultdict(int)
+    for step in chain.from_iterable(step.walk() for step in steps):
+        for weight in held_weights(step):
+            if weight.trainable:
+                readers[weight.variable].add(layer_key(step) or step.outputs)
+                count[weight.variable] += 1
+    nodes = {variable.name: variable.tensor.node for variable in roles.variables}
+    apart = {nodes[name] for name, kinds in readers.items() if len(kinds) > 1}
+    if not apart:
+        return layout
+    found = dict(layout.graph.nodes)
+    for variable in apart:
+        name, own = f"{variable}/shared", layout.graph[variable]
+        found[name] = Node(name, "Identity", (Tensor(variable),), (), {}, (own.weight_shape(),), (variable,))
+        for user in layout.graph.consumers[variable]:
+            if layout.graph[user].bodies:
+                reason = f"shares the trained variable '{variable}' with a layer outside the loop or condition"
+                raise UnsupportedOpError([Unsupported(layout.graph[user].op, (user,), reason)])
+            outputs = {Tensor(user, index) for index in range(max(1, len(layout.graph[user].shapes)))}
+            if outputs & layout.channels_first:
+                reason = f"shares the trained variable '{variable}' with another kind of layer, channels first"
+                raise UnsupportedOpError([Unsupported(layout.graph[user].op, (user,), reason)])
+            inputs = tuple(Tensor(name) if t == Tensor(variable) else t for t in found[user].inputs)
+            found[user] = replace(found[user], inputs=inputs)
+    return replace(layout, graph=Graph(found, layout.graph.aliases))
+
+
+class _Formulas:
+    """Lowers parts of the graph that are no network: nothing in them has channels, and nothing may be left out."""
+
+    def __init__(self, roles: Roles):
+        self._roles = roles
+        self.refused: tuple[Unsupported, ...] = ()
+
+    def check_axes(self, found: LossGraph, loss: Tensor) -> None:
+        """Refuses what needs a weight of the loss in TensorFlow's order of axes."""
+        for item in found.weights:
+            if not item.together and len(found.graph.shape(item.tensor) or ()) > 1:
+                self.refused += tuple(bound_to_axes(found.graph, item.tensor, (loss,), found.nodes))
+
+    def lower(self, graph: Graph, outputs: tuple[Tensor, ...], inputs: tuple[Tensor, ...]) -> Program:
+        """The steps from `inputs` to `outputs`; what has no form is remembered in `refused`."""
+        lowering = Lowering(Layout(graph, outputs, frozenset(), {}), self._roles)
+        steps = lowering.steps(outputs, frozenset(inputs))
+        self.refused += (*lowering.items(lowering.unsupported), *lowering.items(lowering.refused))
+        for tensor in inputs:
+            self.refused += tuple(bound_to_axes(graph, tensor, outputs) if len(graph.shape(tensor) or ()) > 1 else ())
+        return Program(steps, inputs, outputs)
+
+
+class Lowering:
     """The walk over the graph, collecting what has no form."""
 
     def __init__(self, layout: Layout, roles: Roles):
-        self._layout = layout
-        self._variables = {variable.tensor.node: variable for variable in roles.variables}
+        self.layout = layout
+        self._within: str | None = None  # the node whose body this is
+        self.variables = {variable.tensor.node: variable for variable in roles.variables}
         self.unsupported: dict[tuple[str, str], list[str]] = {}  # becomes a function that raises, if allowed
         self.refused: dict[tuple[str, str], list[str]] = {}  # would train differently in silence: never allowed
 
+    def inside(self, layout: Layout, node: Node) -> Lowering:
+        """The same walk over a body of `node`; what has no form there is collected with the rest."""
+        inner = copy(self)
+        inner.layout, inner._within = layout, node.name
+        return inner
+
+    def program(self, layout: Layout, inputs: tuple[Tensor, ...]) -> Program:
+        """A body as a program."""
+        return Program(self.steps(layout.outputs, frozenset()), inputs, layout.outputs)
+
+    def use(self, layout: Layout) -> None:
+        """Goes on in another form of the graph."""
+        self.layout = layout
+
     def steps(self, outputs: Iterable[Tensor], known: frozenset[Tensor]) -> tuple[Step, ...]:
         """The steps that `outputs` need beyond the tensors in `known`, depth first, each after its inputs."""
-        graph = self._layout.graph
+        graph = self.layout.graph
         done: dict[str, Step | None] = {tensor.node: None for tensor in known}
+        done.update((node.name, None) for node in graph if node.op in LEAVES)
         for output in outputs:
             stack = [output.node]
             opened: dict[str, Step] = {}
@@ -76,6 +183,7 @@ class _Lowering:
                 stack.pop()
                 done[name] = opened[name]
         steps = tuple(step for step in done.values() if step is not None)
+        known |= self._leaves(outputs, steps)
         made = known | {tensor for step in steps for tensor in step.outputs}
         for tensor in (*outputs, *(tensor for step in steps for tensor in step.inputs)):
             if tensor not in made:
@@ -83,9 +191,19 @@ class _Lowering:
                 self.refused.setdefault((graph[tensor.node].op, reason), []).append(tensor.node)
         return steps
 
+    def _leaves(self, outputs: Iterable[Tensor], steps: Iterable[Step]) -> frozenset[Tensor]:
+        """What a body is given, or reads of the program around it."""
+        read = (*outputs, *(tensor for step in steps for tensor in step.inputs))
+        return frozenset(tensor for tensor in read if self.layout.graph[tensor.node].op in LEAVES)
+
     def _step(self, node: Node) -> Step:
-        op = Op(node, self._layout, self._variables)
-        expression = self._expression(node, op)
+        if node.bodies:
+            return flow_step(self, node)
+        op = Op(node, self.layout, self.variables)
+        return self.finished(node, self._expression(node, op))
+
+    def finished(self, node: Node, expression: Expression) -> Step:
+        """The step of a node, of which `expression` is what it is written as."""
         operands = expression.operands
         if set(_PLACE.findall(expression.form)) != {str(index) for index in range(len(operands))}:
             raise GraphError(f"'{node.name}' has {len(node.inputs)} inputs, which is not what {node.op} takes")
@@ -104,12 +222,17 @@ class _Lowering:
                 places.append(operand)
         form = expression.form.format(*places, layer="{layer}")
         count = expression.outputs or max(1, len(node.shapes))
-        outputs = tuple(Tensor(node.name, index) for index in range(count))
-        return Step(outputs, form, tuple(tensors), expression.layer, label(node), node.origins, node.op, tuple(weights))
+        outputs = tuple(Tensor(node.name, index) for index in node.attr("outputs") or range(count))
+        names = label(node, self._within)
+        step = Step(outputs, form, tuple(tensors), expression.layer, names, node.origins, node.op, tuple(weights))
+        return replace(step, targets=expression.targets)
 
     def _expression(self, node: Node, op: Op) -> Expression:
+        if node.op == PENALTY:
+            return Expression(f"ops.addn([{node.attr('function')}(weight) for weight in {{0}}])", node.inputs)
         if node.is_weight():
-            return Expression("{0}", (Op(_reader(node), self._layout, self._variables).input(0),))
+            reader = Op(_reader(node), self.layout, self.variables)
+            return Expression("{0}", (reader.input(0) if self._within is None else reader.tensor(0),))
         rule = find_rule(node.op)
         if rule is None:
             reason = "is fed by nothing" if node.op in PLACEHOLDER_OPS else "has no rule; add one, or cut with --inputs"
@@ -121,7 +244,7 @@ class _Lowering:
 
     def _refuse(self, node: Node, reason: str) -> Expression:
         self.unsupported.setdefault((node.op, reason), []).append(node.name)
-        data = [tensor for tensor in node.inputs if not self._layout.graph[tensor.node].is_weight()]
+        data = [tensor for tensor in node.inputs if not self.layout.graph[tensor.node].is_weight()]
         places = ", ".join(f"{{{index}}}" for index in range(len(data)))
         return Expression(f"{refusal_name(node.op)}({places})", tuple(data))
 
@@ -132,19 +255,6 @@ class _Lowering:
             if any(weight.value is None for _, weight in weights):
                 reason = "reads a variable inside the loss (regularisation), which is not recovered yet"
                 self.refused.setdefault((step.op, reason), []).append(step.origins[0])
-
-    def check_shared(self, steps: Iterable[Step]) -> None:
-        """A variable that several layers read would be trained apart: name each place."""
-        readers: dict[str, list[Step]] = {}
-        for step in steps:
-            for _, weight in (*step.weights, *(step.layer.weights if step.layer else ())):
-                if weight.trainable:
-                    readers.setdefault(weight.variable, []).append(step)
-        for variable, users in readers.items():
-            if len(users) > 1:
-                reason = f"shares the trained variable '{variable}' with another layer, which is not recovered yet"
-                for step in users:
-                    self.refused.setdefault((step.op, reason), []).append(step.origins[0])
 
     @staticmethod
     def items(found: dict[tuple[str, str], list[str]]) -> tuple[Unsupported, ...]:

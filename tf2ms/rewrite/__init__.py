@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from tf2ms.graph import Graph, Node, Tensor
+import numpy as np
+
+from tf2ms.graph import Graph, Node, Shape, Tensor
 
 Rewrite = Callable[["View", Node], Node | None]
 _REWRITES: list[tuple[frozenset[str], Rewrite]] = []
@@ -36,6 +38,7 @@ class View:
                 self._readers[name] += 1
         for name in ends:
             self._readers[name] += 1
+        self._ends = ends
         self._graph = Graph(nodes)
 
     def __getitem__(self, tensor: Tensor) -> Node:
@@ -46,6 +49,13 @@ class View:
         node = self.nodes[tensor.node]
         return node if node.op in ops and self._readers[node.name] == 1 else None
 
+    def sole(self, tensor: Tensor, reader: Node, *ops: str) -> Node | None:
+        """Like `only` for what `reader` reads; others may read its shape."""
+        node = self.nodes[tensor.node]
+        others = [self.nodes[name] for name in self._graph.consumers.get(node.name, ()) if name != reader.name]
+        alone = node.name not in self._ends and all(other.op == "Shape" for other in others)
+        return node if node.op in ops and alone else None
+
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether the tensor is a variable or a constant."""
         return self.nodes[tensor.node].is_weight()
@@ -54,18 +64,53 @@ class View:
         """The tensor's value if it is known."""
         return self._graph.constant(tensor)
 
+    def number(self, tensor: Tensor) -> float | None:
+        """The value of a constant that is one real number."""
+        value = self.constant(tensor)
+        return float(value.item()) if value is not None and value.size == 1 and value.dtype.kind in "fiu" else None
+
+    def shape(self, tensor: Tensor) -> Shape:
+        """The tensor's static shape."""
+        return self.nodes[tensor.node].shape(tensor.index) or self.nodes[tensor.node].weight_shape()
+
+    def vector(self, tensor: Tensor, size: int) -> Tensor | None:
+        """The weight behind `tensor` as a vector, if it is one: ones before its last axis do not count."""
+        from tf2ms.rewrite.weights import as_shape
+
+        node = self.nodes[tensor.node]
+        shape = node.weight_shape()
+        if shape is None or not shape or shape[-1] != size or set(shape[:-1]) - {1}:
+            return None
+        if len(shape) == 1:
+            return tensor
+        made = as_shape(replace(node, name=f"{node.name}/vector"), node, (size,))
+        self.nodes[made.name] = made
+        return Tensor(made.name)
+
+    def add_constant(self, name: str, value: np.ndarray) -> Tensor:
+        """A new constant in the graph."""
+        attrs = {"dtype": value.dtype.name, "value": value}
+        self.nodes[name] = Node(name, "Const", attrs=attrs, shapes=(value.shape,), origins=(name,))
+        return Tensor(name)
+
 
 def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
     """The part of the graph that `ends` need, with every known pattern replaced.
 
     Each rewrite visits every node once, inputs first, so the time is linear in nodes times rewrites.
     """
-    from tf2ms.rewrite import patterns  # noqa: F401  # registers the patterns
+    from tf2ms.rewrite import activations, convolutions, normalisation, patterns, weights  # noqa: F401  # in order
+    from tf2ms.rewrite.recurrent import LOOPS, recurrent_layers
 
+    ends = tuple(ends)
+    if any(node.op in LOOPS for node in graph):
+        graph = recurrent_layers(graph, ends)
     roots = [tensor.node for tensor in ends]
     order = graph.order(roots)
     nodes = {name: graph[name] for name in order}
     for ops, function in _REWRITES:
+        if not any(node.op in ops for node in nodes.values()):
+            continue
         view = View(nodes, frozenset(roots))
         for name in order:
             if name in nodes and nodes[name].op in ops:
@@ -75,4 +120,8 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
         kept = Graph(nodes)
         order = kept.order(roots)
         nodes = {name: nodes[name] for name in order}
+    for name in order:
+        if nodes[name].bodies:
+            bodies = (replace(body, graph=rewrite(body.graph, body.outputs)) for body in nodes[name].bodies)
+            nodes[name] = replace(nodes[name], bodies=tuple(bodies))
     return Graph(nodes, graph.aliases)

@@ -7,7 +7,11 @@ from dataclasses import replace
 from tf2ms.graph import Node
 from tf2ms.rewrite import View, rewrites
 
-_WITH_BIAS = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
+_WITH_BIAS = {
+    **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative", "Conv3D", "MatMul", "Dense"), 2),
+    "Conv2DBackpropInput": 3,
+}
+"""Layers that take a bias, and how many inputs they have without one."""
 
 
 @rewrites("ConcatV2")
@@ -52,14 +56,20 @@ def bias(view: View, add: Node) -> Node | None:
     if layer is None and not add.op.startswith("Bias"):
         data, vector = vector, data
         layer = view.only(data, *_WITH_BIAS)
-    if layer is None or len(layer.inputs) != 2 or not all(map(view.is_weight, (layer.inputs[1], vector))):
+    if (
+        layer is None
+        or len(layer.inputs) != _WITH_BIAS[layer.op]
+        or not all(map(view.is_weight, (layer.inputs[1], vector)))
+    ):
         return None
-    if view[vector].weight_shape() != (_outputs(layer, view[layer.inputs[1]]),):
+    size, ranks = _outputs(layer, view[layer.inputs[1]]), [len(view.shape(tensor) or ()) for tensor in (data, vector)]
+    named = view.vector(vector, size) if size is not None and ranks[1] <= ranks[0] else None
+    if named is None:
         return None
     if add.attr("data_format", "NHWC") != layer.attr("data_format", "NHWC"):
         return None
     origins = add.origins + layer.origins
-    return replace(add, op=layer.op, inputs=(*layer.inputs, vector), attrs=layer.attrs, origins=origins)
+    return replace(add, op=layer.op, inputs=(*layer.inputs, named), attrs=layer.attrs, origins=origins)
 
 
 def _outputs(layer: Node, kernel: Node) -> int | None:
@@ -69,6 +79,8 @@ def _outputs(layer: Node, kernel: Node) -> int | None:
         return None
     if layer.op == "DepthwiseConv2dNative":
         return shape[2] * shape[3]
+    if layer.op == "Conv2DBackpropInput":
+        return shape[2]
     return shape[0] if layer.attr("transpose_b") else shape[-1]
 
 

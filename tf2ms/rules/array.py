@@ -7,7 +7,7 @@ from tf2ms.layout import Need, any_order, keeps_order
 from tf2ms.layout.types import ports
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import elementwise, no_form, rule
-from tf2ms.rules.slices import strided_slice_text
+from tf2ms.rules.slices import slice_layout, strided_slice_text
 
 elementwise("StopGradient", "PreventGradient", form="ops.stop_gradient({0})")
 elementwise("ZerosLike", form="ops.zeros_like({0})")
@@ -289,7 +289,14 @@ def pad(op: Op) -> Expression:
     text = f", value={value!r}" if value else ""
     if op.dtype() in ("float32", "float64", "int32", "int64", "float16"):
         return op.form(f"ops.pad({{0}}, {flat}{text})", op.tensor(0))
-    return op.form(f"ops.pad({{0}}.astype(ms.int32), {flat}{text}).astype(ms.{op.dtype()})", op.tensor(0))
+    if op.dtype().startswith("complex"):
+        if value:
+            raise NoForm("a complex value as padding")
+        return op.form(
+            f"ops.Complex()(ops.pad(ops.real({{0}}), {flat}), ops.pad(ops.imag({{0}}), {flat}))", op.tensor(0)
+        )
+    wide = "int64" if op.dtype().startswith("uint") else "int32"
+    return op.form(f"ops.pad({{0}}.astype(ms.{wide}), {flat}{text}).astype(ms.{_ms(op.dtype())})", op.tensor(0))
 
 
 @rule(
@@ -321,7 +328,12 @@ def slice_(op: Op) -> Expression:
     return op.form(f"{{0}}[{', '.join(parts)}]" if parts else "{0}", op.tensor(0))
 
 
-@rule("StridedSlice", form="x[a:b:c, …]", note="strides are gathered: the gradient of MindSpore's own fails")
+@rule(
+    "StridedSlice",
+    layout=slice_layout,
+    form="x[a:b:c, …]",
+    note="strides are gathered: the gradient of MindSpore's own fails",
+)
 def strided_slice(op: Op) -> Expression:
     """x[...] of every form: masks, new axes, negative strides."""
     return strided_slice_text(op)

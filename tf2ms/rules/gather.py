@@ -55,6 +55,8 @@ _SCATTER = {
 @rule(*_SCATTER, form="ops.tensor_scatter_add and its kin")
 def tensor_scatter(op: Op) -> Expression:
     """tf.tensor_scatter_nd_add and its kin."""
+    if op.dtype().startswith("complex") and op.node.op != "TensorScatterUpdate":
+        raise NoForm(f"{op.node.op} in {op.dtype()}")
     if op.node.op == "TensorScatterUpdate":
         return op.form("ops.TensorScatterUpdate()({0}, {1}, {2})", *(op.tensor(i) for i in range(3)))
     return op.form(f"{_SCATTER[op.node.op]}({{0}}, {{1}}, {{2}})", *(op.tensor(i) for i in range(3)))

@@ -6,7 +6,11 @@ from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import no_form, rule
 
 
-@rule("SoftmaxCrossEntropyWithLogits", form="-(labels * log_softmax(logits)).sum(-1)")
+@rule(
+    "SoftmaxCrossEntropyWithLogits",
+    form="-(labels * log_softmax(logits)).sum(-1)",
+    note="of labels that do not add up to 1 the gradient is the true one; TensorFlow takes them to",
+)
 def softmax_cross_entropy(op: Op) -> Expression:
     """tf.nn.softmax_cross_entropy_with_logits: one loss a row, and its gradient as second output."""
     form = "tf_softmax_cross_entropy({0}, {1})"

@@ -7,6 +7,9 @@ from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import elementwise, no_form, rule
 
 _TIES = "the gradient of ties is split, TensorFlow's goes to the first; a NaN in the second is lost on CPU"
+_NAN_BY_ZERO = "NaN / 0 is -inf on CPU"
+_WIDE = "int64 beyond 2^53 is rounded on CPU"
+_UNSIGNED = {"uint16": "int32", "uint32": "int64"}
 _HALF = {"float16": "float32"}
 
 # -- one input -------------------------------------------------------------------------------------------------------
@@ -36,10 +39,16 @@ elementwise("Acosh", form="ops.acosh({0})")
 elementwise("Atanh", form="ops.atanh({0})")
 elementwise("Erf", form="ops.erf({0})")
 elementwise("Erfc", form="ops.erfc({0})")
-elementwise("Erfinv", form="ops.erfinv({0})", note="float64 to 1e-7 on CPU")
-elementwise("Ndtri", form="1.4142135623730951 * ops.erfinv(2 * {0} - 1)", note="composed: MindSpore has no ndtri")
+elementwise(
+    "Erfinv", form="tf_erfinv({0})", note="composed: ops.erfinv is off by up to a third near 1 on CPU; float64 to 1e-6"
+)
+elementwise(
+    "Ndtri", form="1.4142135623730951 * tf_erfinv(2 * {0} - 1)", note="composed: MindSpore has none; float64 to 1e-6"
+)
 elementwise("Lgamma", form="ops.lgamma({0})", note="float64 to 1e-7 on CPU")
-elementwise("Digamma", form="ops.digamma({0})", note="float64 to 1e-7 on CPU")
+elementwise(
+    "Digamma", form="ops.digamma({0})", note="float64 to 1e-7 on CPU; at 0, -1, … infinite where TensorFlow has NaN"
+)
 elementwise("Ceil", form="ops.ceil({0})")
 elementwise("Floor", form="ops.floor({0})")
 elementwise("Round", "Rint", form="ops.round({0})")
@@ -70,25 +79,29 @@ def tanh(op: Op) -> Expression:
 elementwise("Add", "AddV2", form="{0} + {1}")
 elementwise("Sub", form="{0} - {1}")
 elementwise("Mul", form="{0} * {1}")
-elementwise("RealDiv", form="{0} / {1}")
+elementwise("RealDiv", form="{0} / {1}", note=_NAN_BY_ZERO)
 elementwise("DivNoNan", form="ops.DivNoNan()({0}, {1})", through=_HALF)
 elementwise("MulNoNan", form="ops.MulNoNan()({0}, {1})")
-elementwise("FloorDiv", form="{0} // {1}")
-elementwise("FloorMod", form="{0} % {1}")
-elementwise("TruncateDiv", form="ops.truncate_div({0}, {1})")
-elementwise("Mod", "TruncateMod", form="ops.truncate_mod({0}, {1})", through={"int64": "float64", "int16": "int32"})
+elementwise("FloorDiv", form="{0} // {1}", note=f"{_NAN_BY_ZERO}; {_WIDE}")
+elementwise("FloorMod", form="{0} % {1}", note=_WIDE, through=_UNSIGNED)
+elementwise("TruncateDiv", form="ops.truncate_div({0}, {1})", note=_WIDE)
+elementwise(
+    "Mod",
+    "TruncateMod",
+    form="ops.truncate_mod({0}, {1})",
+    note=_WIDE,
+    through={"int64": "float64", "int16": "int32", **_UNSIGNED},
+)
 elementwise("Pow", form="{0} ** {1}")
-elementwise("Maximum", form="ops.maximum({0}, {1})", note=_TIES)
-elementwise("Minimum", form="ops.minimum({0}, {1})", note=_TIES)
-elementwise("SquaredDifference", "SquaredDistance", form="ops.square({0} - {1})")
+elementwise("Maximum", form="ops.maximum({0}, {1})", note=_TIES, through=_UNSIGNED)
+elementwise("Minimum", form="ops.minimum({0}, {1})", note=_TIES, through=_UNSIGNED)
 elementwise("Atan2", form="ops.atan2({0}, {1})")
-elementwise("Xdivy", form="ops.xdivy({0}, {1})")
+elementwise("Xdivy", form="ops.xdivy({0}, {1})", note=_NAN_BY_ZERO)
 elementwise("Xlogy", form="tf_xlogy({0}, {1})", note="ops.xlogy(0, 0) is NaN on CPU")
 elementwise("Xlog1py", form="tf_xlog1py({0}, {1})", note="composed")
 elementwise("Igamma", form="ops.igamma({0}, {1})", note="float64 to 1e-7 on CPU")
 elementwise("Igammac", form="ops.igammac({0}, {1})", note="float64 to 1e-7 on CPU")
 elementwise("Zeta", form="ops.zeta({0}, {1})")
-elementwise("NextAfter", form="ops.nextafter({0}, {1})")
 elementwise("Equal", form="{0} == {1}")
 elementwise("NotEqual", form="{0} != {1}")
 elementwise("Less", form="{0} < {1}")
@@ -104,7 +117,20 @@ elementwise("LeftShift", form="ops.bitwise_left_shift({0}, {1})")
 elementwise("RightShift", form="ops.bitwise_right_shift({0}, {1})")
 
 
-@rule("Div", layout=any_order, form="{0} / {1}, ops.truncate_div")
+@rule("SquaredDifference", "SquaredDistance", layout=any_order, form="ops.square({0} - {1})")
+def squared_difference(op: Op) -> Expression:
+    """tf.math.squared_difference; of complex numbers the difference times its conjugate."""
+    complex_ = op.dtype().startswith("complex")
+    return op.form("({0} - {1}) * ops.conj({0} - {1})" if complex_ else "ops.square({0} - {1})")
+
+
+@rule("NextAfter", form="np.nextafter", note="by NumPy: ops.nextafter is wrong on CPU; not in graph mode")
+def next_after(op: Op) -> Expression:
+    """tf.math.nextafter."""
+    return op.form("ms.Tensor(np.nextafter({0}.asnumpy(), {1}.asnumpy()))", op.tensor(0), op.tensor(1))
+
+
+@rule("Div", layout=any_order, form="{0} / {1}, ops.truncate_div", note=f"{_NAN_BY_ZERO}; {_WIDE}")
 def div(op: Op) -> Expression:
     """TensorFlow 1's division: integers are truncated, as in C."""
     return op.form("ops.truncate_div({0}, {1})" if "int" in op.dtype() else "{0} / {1}")

@@ -11,8 +11,10 @@ from tf2ms.rules.initializers import initial_values
 from tf2ms.rules.op import Cell, Expression, NoForm, Op, scalar_if_square
 from tf2ms.rules.registry import elementwise, no_form, rule
 from tf2ms.rules.types import Code, Value, Weight
+from tf2ms.split import Initializer
 
 _F64 = "float64 to 1e-6 on CPU"
+_STRIDE = "where a stride exceeds the kernel the gradient may be wrong on CPU"
 _CONV_DEFAULTS: dict[str, Value] = {"stride": 1, "dilation": 1, "group": 1, "has_bias": False, "padding": 0}
 
 
@@ -103,11 +105,17 @@ def conv3d(op: Op) -> Expression:
     return _convolution(op, "nn.Conv3d", kernel, kernel.shape[1] * group, group)
 
 
-@rule("Conv2DBackpropInput", layout=channels_of(input=2, output=0), form="nn.Conv2dTranspose, ops.Conv2DTranspose")
+@rule(
+    "Conv2DBackpropInput",
+    layout=channels_of(input=2, output=0),
+    form="nn.Conv2dTranspose, ops.Conv2DTranspose",
+    note=_STRIDE,
+)
 def conv2d_transpose(op: Op) -> Expression:
     """tf.nn.conv2d_transpose; the primitive where the layer gives another size. (h, w, out, in) -> (in, out, h, w)."""
     _check_float(op)
     kernel = op.weight(1, perm=(3, 2, 0, 1))
+    bias = op.weight(3) if len(op) == 4 else None
     size, stride, dilation = kernel.shape[2:], op.spatial("strides"), op.spatial("dilations")
     given, wanted = op.shape(2), op.sizes(0)
     if len(wanted.parts) != 4:
@@ -125,10 +133,12 @@ def conv2d_transpose(op: Op) -> Expression:
             stride=scalar_if_square(stride),
             pad_mode=mode,
             dilation=scalar_if_square(dilation),
+            has_bias=bias is not None,
             weight=kernel,
-            **initial_values(kernel, None),
+            bias=bias,
+            **initial_values(kernel, bias),
         )
-        return cell(op.input(2), defaults={"stride": 1, "dilation": 1})
+        return cell(op.input(2), defaults={"stride": 1, "dilation": 1, "has_bias": False})
     if None in inner:
         raise NoForm("the size of the output is computed while the graph runs; give the input's shape with --shape")
     pad = f", pad={pads}" if pads else ""
@@ -136,6 +146,8 @@ def conv2d_transpose(op: Op) -> Expression:
         f"ops.Conv2DTranspose({kernel.shape[0]}, {size}, pad_mode={mode!r}{pad}, stride={stride}, dilation={dilation})"
         f"({{0}}, {{1}}, ({{0}}.shape[0], {kernel.shape[1]}, {inner[0]}, {inner[1]}))"
     )
+    if bias is not None:
+        return op.form(f"{form} + {{2}}", op.tensor(2), kernel, op.weight(3, reshape=(kernel.shape[1], 1, 1)))
     return op.form(form, op.tensor(2), kernel)
 
 
@@ -149,7 +161,7 @@ def _transposed_sizes(
     return [(n - 1) * s + max(span, s) for n, s, span in zip(before, stride, spans, strict=True)]
 
 
-@rule("Conv3DBackpropInputV2", layout=channels_of(input=2, output=0), form="nn.Conv3dTranspose")
+@rule("Conv3DBackpropInputV2", layout=channels_of(input=2, output=0), form="nn.Conv3dTranspose", note=_STRIDE)
 def conv3d_transpose(op: Op) -> Expression:
     """tf.nn.conv3d_transpose. (d, h, w, out, in) -> (in, out, d, h, w)."""
     _check_float(op)
@@ -157,22 +169,31 @@ def conv3d_transpose(op: Op) -> Expression:
     stride, given, wanted = op.spatial("strides"), op.shape(2), op.output_shape()
     front = 2 if str(op.attr("data_format", "NDHWC")).startswith("NC") else 1
     before, inner = (given or ())[front : front + 3], list((wanted or ())[front : front + 3])
-    same = op.pad_mode() == "same"
-    sizes = zip(before, stride, kernel.shape[2:], strict=False)
-    if None in before or inner != [n * s if same else (n - 1) * s + k for n, s, k in sizes]:  # type: ignore[operator]
-        raise NoForm("an output size other than MindSpore's own for these strides")
+    if None in before or None in inner or len(inner) != 3:
+        raise NoForm("the size of the output is computed while the graph runs; give the input's shape with --shape")
+    dilation, mode = op.spatial("dilations", (1,) * 5), op.pad_mode()
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel.shape[2:], dilation, strict=True)]
+    same = [n * s for n, s in zip(before, stride, strict=True)]  # type: ignore[operator]
+    plain = mode == "same" and inner == same and all(s <= k for s, k in zip(stride, spans, strict=True))
     cell = Cell(
         "nn.Conv3dTranspose",
         ("in_channels", kernel.shape[0]),
         ("out_channels", kernel.shape[1]),
         ("kernel_size", scalar_if_square(kernel.shape[2:])),
         stride=scalar_if_square(stride),
-        pad_mode=op.pad_mode(),
-        dilation=scalar_if_square(op.spatial("dilations")),
+        pad_mode="same" if plain else "valid",
+        dilation=scalar_if_square(dilation),
         weight=kernel,
         **initial_values(kernel, None),
     )
-    return cell(op.input(2), defaults={"stride": 1, "dilation": 1})
+    found = cell(op.input(2), defaults={"stride": 1, "dilation": 1, "pad_mode": "same"})
+    if plain:
+        return found
+    begin = [0, 0, 0]
+    if mode == "same":
+        sizes = zip(before, stride, spans, inner, strict=True)
+        begin = [max((n - 1) * s + span - size, 0) // 2 for n, s, span, size in sizes]  # type: ignore[operator]
+    return replace(found, form=f"tf_fit({{layer}}({{0}}), {tuple(begin)}, {tuple(inner)})")
 
 
 @rule("Dilation2D", form="tf_dilation2d", note="composed: MindSpore's is not on CPU")
@@ -224,6 +245,8 @@ def bias_add(op: Op) -> Expression:
 
 
 def _pool(op: Op, cls: str, fill: str = "0") -> Expression:
+    if "float" not in op.dtype():
+        raise NoForm(f"a pool of {op.dtype()}, which MindSpore has for floats only")
     sizes = [op.spatial(name) for name in ("ksize", "strides")]
     pads = op.explicit_padding()
     cell = Cell(
@@ -308,6 +331,14 @@ def lrn(op: Op) -> Expression:
     return cell(op.input(0), defaults={"bias": 1.0})
 
 
+def with_default(weight: Weight, start: str) -> Weight:
+    """The weight; where it is a constant of nothing but the layer's own start, no array is needed for it."""
+    value = weight.value
+    if value is None or value.dtype.kind != "f" or not (value == (1 if start == "ones" else 0)).all():
+        return weight
+    return replace(weight, initializer=Initializer(start))
+
+
 def _raw(op: Op, index: int) -> Tensor | Weight:
     """The operand as TensorFlow has it: a vector stays one."""
     return op.weight(index) if op.is_weight(index) else op.tensor(index)
@@ -318,22 +349,25 @@ def _raw(op: Op, index: int) -> Tensor | Weight:
     "FusedBatchNormV2",
     "FusedBatchNormV3",
     layout=channels_of(input=0, output=0),
-    form="nn.BatchNorm2d, tf_batch_norm",
+    form="nn.BatchNorm2d, nn.BatchNorm1d, tf_batch_norm",
 )
 def fused_batch_norm(op: Op) -> Expression:
     """tf.nn.fused_batch_norm: a layer where the statistics are weights, a formula where they are the batch's own."""
     epsilon = op.attr("epsilon", 1e-4)
+    if op["running_momentum"] is not None and all(op.is_weight(index) for index in (1, 2)) and op.rank() in (2, 4):
+        return _training_batch_norm(op, epsilon)
     if op.attr("is_training", True):
         if op.attr("exponential_avg_factor", 1.0) != 1.0:
             raise NoForm("running statistics mixed inside the op")
         form = f"tf_batch_norm({{0}}, {{1}}, {{2}}, {epsilon!r}, outputs={len(op.node.shapes) or 1})"
         return op.form(form, *(_raw(op, index) for index in range(3)))
-    if not all(op.is_weight(index) for index in (1, 2, 3, 4)) or op.rank() != 4:
+    if not all(op.is_weight(index) for index in (1, 2, 3, 4)) or op.rank() not in (2, 4):
         form = f"tf_batch_norm({{0}}, {{1}}, {{2}}, {epsilon!r}, {{3}}, {{4}}, outputs={len(op.node.shapes) or 1})"
         return op.form(form, *(_raw(op, index) for index in range(5)))
     gamma, beta, mean, variance = (op.weight(index) for index in (1, 2, 3, 4))
+    gamma, beta = with_default(gamma, "ones"), with_default(beta, "zeros")
     cell = Cell(
-        "nn.BatchNorm2d",
+        "nn.BatchNorm2d" if op.rank() == 4 else "nn.BatchNorm1d",
         ("num_features", gamma.shape[0]),
         eps=epsilon,
         use_batch_statistics=False if gamma.trainable or beta.trainable else None,  # else set_train() would use them
@@ -343,6 +377,24 @@ def fused_batch_norm(op: Op) -> Expression:
         moving_variance=variance,
     )
     return replace(cell(op.tensor(0), defaults={"eps": 1e-5}), outputs=1)
+
+
+def _training_batch_norm(op: Op, epsilon: float) -> Expression:
+    """Batch statistics while training, running ones after; of the batch's own variance where the graph has it so."""
+    gamma, beta, mean, variance = (op.weight(index) for index in (1, 2, 3, 4))
+    own = "nn.BatchNorm2d" if op.rank() == 4 else "nn.BatchNorm1d"
+    cell = Cell(
+        "BatchNorm" if op["biased"] else own,
+        ("num_features", gamma.shape[0]),
+        eps=epsilon,
+        momentum=op["running_momentum"],
+        helper=bool(op["biased"]),
+        gamma=gamma,
+        beta=beta,
+        moving_mean=mean,
+        moving_variance=variance,
+    )
+    return replace(cell(op.tensor(0), defaults={"eps": 1e-5, "momentum": 0.9}), outputs=1)
 
 
 @rule("BatchNormWithGlobalNormalization", form="(x - mean) * rsqrt(variance + eps) * gamma + beta")
@@ -396,7 +448,11 @@ def space_to_batch(op: Op) -> Expression:
 def top_k(op: Op) -> Expression:
     """tf.math.top_k; of equal values the first, for which `ops.topk` does not care."""
     count = op.required_number(1, "k") if op.node.op == "TopKV2" else int(op.attr("k"))
-    return op.form(f"tf_top_k({{0}}, {count})", op.tensor(0))
+    wide = {"uint16": "int32", "uint32": "int64"}.get(op.dtype())
+    if op.dtype() == "uint64":
+        raise NoForm("the largest of uint64, which MindSpore does not sort")
+    form = f"tf_top_k({{0}}, {count}" + (f", ms.{wide})" if wide else ")")
+    return op.form(form, op.tensor(0))
 
 
 @rule("InTopK", "InTopKV2", form="tf_in_top_k")

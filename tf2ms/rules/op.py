@@ -25,13 +25,15 @@ class NoForm(Exception):
 class Expression:
     """What a rule returns: a form over operands, or a layer called on them.
 
-    `outputs` is how many of the op's outputs it gives, where those are not all.
+    `outputs` is how many of the op's outputs it gives, where those are not all; `targets` how they are unpacked, such
+    as `{0}, ({1}, {2})`.
     """
 
     form: str
     operands: tuple[Tensor | Weight | str, ...]
     layer: Layer | None = None
     outputs: int | None = None
+    targets: str = ""
 
 
 class Cell:
@@ -73,6 +75,10 @@ class Op:
     def graph(self) -> Graph:
         """The graph that the node is in."""
         return self._layout.graph
+
+    def of(self, node: Node) -> Op:
+        """Another node in the same graph and layout."""
+        return Op(node, self._layout, self._variables)
 
     def __getitem__(self, name: str) -> Any:
         return self.node.attr(name)
@@ -175,8 +181,8 @@ class Op:
         value = self.constant(index)
         if value is not None:
             return Weight(name, source_shape, grouped, perm, shape, value.dtype.name, False, None, value)
-        held = self._variables[name]
-        return Weight(held.name, source_shape, grouped, perm, shape, held.dtype, held.trainable, held.initializer)
+        held = self._variables[self.graph[name].attr("view_of", name)]
+        return Weight(held.name, held.shape, grouped, perm, shape, held.dtype, held.trainable, held.initializer)
 
     def literal(self, value: np.ndarray) -> Weight:
         """A tensor of known values under the node's own name."""
@@ -199,6 +205,13 @@ class Op:
             return self._weight(index, (shape[1], *features), axes, shape[::-1])
         axes = (len(features), len(features) - 1, *range(len(features) - 1))
         return self._weight(index, (*features, shape[1]), axes, shape[::-1])
+
+    def pointwise_kernel(self, index: int, spatial: int) -> Weight:
+        """The [in, out] matrix of a dense layer as the (out, in, 1, 1) kernel of a convolution of that many axes."""
+        shape, ones = self.weight(index).shape, (1,) * spatial
+        rows = (0, 1) if self.node.attr("transpose_b") else (1, 0)
+        perm = (*(spatial + axis for axis in rows), *range(spatial))
+        return self._weight(index, (*ones, *shape), perm, (shape[rows[0]], shape[rows[1]], *ones))
 
     def _operand_weight(self, index: int) -> Weight:
         """A weight that broadcasts against tensors of the node's order: axes moved, or (channels, 1, 1) made."""

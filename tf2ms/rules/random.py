@@ -47,7 +47,7 @@ def random_normal(op: Op) -> Expression:
 def truncated_normal(op: Op) -> Expression:
     """tf.random.truncated_normal within two deviations, by the inverse of its distribution."""
     sizes = op.sizes(0)
-    form = f"1.4142135623730951 * ops.erfinv(0.9544997361036416 * (2 * ops.rand(*{sizes.text(0)}) - 1))"
+    form = f"1.4142135623730951 * tf_erfinv(0.9544997361036416 * (2 * ops.rand(*{sizes.text(0)}) - 1))"
     return op.form(_type(op, f"({form})", op.dtype("dtype")), *sizes.operands)
 
 

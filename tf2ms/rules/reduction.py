@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tf2ms.graph import Graph, Node
+from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.layout import Need
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import rule
@@ -22,12 +22,26 @@ def _reduction_layout(node: Node, graph: Graph) -> Need:
     return Need(original=(("out", 0),)) if same else Need(original=(("in", 0), ("out", 0)))
 
 
+_EMPTY = {
+    **dict.fromkeys(("reduce_sum", "any"), "0"),
+    **dict.fromkeys(("prod", "all"), "1"),
+    "reduce_mean": 'float("nan")',
+    "reduce_max": 'float("-inf")',
+    "reduce_min": 'float("inf")',
+}
+"""What TensorFlow gives for no elements; MindSpore reads memory that nothing has written."""
+
+
 def _reduced(op: Op, name: str, form: str = "{0}") -> Expression:
     """`ops.NAME(form, axes)`; `form` is what is reduced, in terms of the input."""
     axes = sorted({op.axis(axis) for axis in op.required_constant(1, "the axis").reshape(-1)})
     keep = ", keep_dims=True" if op.attr("keep_dims", False) else ""
     if not axes:
         return op.form(form, op.tensor(0))  # no axis: nothing is reduced
+    shape = op.output_shape()
+    if shape is not None and None not in shape and 0 in (op.shape(0) or ()) and name in _EMPTY:
+        dtype = "bool_" if name in ("any", "all") else op.dtype()
+        return op.form(f"ops.full({tuple(shape)}, {_EMPTY[name]}, dtype=ms.{dtype})")
     if len(axes) == op.rank() and not keep:
         return op.form(f"ops.{name}({form})", op.tensor(0))
     if name == "prod" or (keep and name.startswith("reduce")):  # the functions take one axis, or no `keep_dims`
@@ -36,6 +50,13 @@ def _reduced(op: Op, name: str, form: str = "{0}") -> Expression:
             f"ops.{primitive}({keep[2:]})({form}, {axes[0] if len(axes) == 1 else tuple(axes)})", op.tensor(0)
         )
     return op.form(f"ops.{name}({form}, {axes[0] if len(axes) == 1 else tuple(axes)}{keep})", op.tensor(0))
+
+
+def _unbroadcast(op: Op, axes: Tensor) -> Expression:
+    """The sum that undoes a broadcast, to the shape from which TensorFlow computes the axes."""
+    inner = op.of(op.graph[axes.node])
+    shape = inner.sizes(axes.index)
+    return op.form(f"tf_sum_to({{0}}, {shape.text(1)})", op.tensor(0), *shape.operands)
 
 
 @rule(
@@ -48,10 +69,13 @@ def _reduced(op: Op, name: str, form: str = "{0}") -> Expression:
     "Any",
     layout=_reduction_layout,
     form="ops.reduce_sum and its kin",
-    note="on CPU Max and Min lose a NaN, and the product, or sum over all axes, of an empty tensor is undefined",
+    note="on CPU Max and Min lose a NaN, and of an axis that is empty and not known to be so the result is undefined",
 )
 def reduction(op: Op) -> Expression:
     """tf.reduce_sum and its kin; all axes need not be named."""
+    axes = op.node.inputs[1]
+    if op.node.op == "Sum" and op.graph[axes.node].op == "BroadcastGradientArgs":
+        return _unbroadcast(op, axes)
     names = {"Sum": "reduce_sum", "Mean": "reduce_mean", "Max": "reduce_max", "Min": "reduce_min"}
     name = names.get(op.node.op) or op.node.op.lower()
     return _reduced(op, name)
@@ -60,8 +84,14 @@ def reduction(op: Op) -> Expression:
 @rule("EuclideanNorm", layout=_reduction_layout, form="ops.sqrt(ops.reduce_sum(ops.square({0})))")
 def euclidean_norm(op: Op) -> Expression:
     """tf.math.reduce_euclidean_norm."""
-    inner = _reduced(op, "reduce_sum", "ops.square({0})")
-    return op.form(f"ops.sqrt({inner.form})", *inner.operands)
+    dtype = op.dtype()
+    if dtype.startswith("complex"):
+        inner = _reduced(op, "reduce_sum", "ops.square(ops.real({0})) + ops.square(ops.imag({0}))")
+    else:
+        wide = "{0}" if "float" in dtype else "{0}.astype(ms.float64)"
+        inner = _reduced(op, "reduce_sum", f"ops.square({wide})")
+    cast = "" if "float" in dtype else f".astype(ms.{dtype})"
+    return op.form(f"ops.sqrt({inner.form}){cast}", *inner.operands)
 
 
 @rule("ArgMax", "ArgMin", form="ops.argmax, ops.argmin")
@@ -71,8 +101,9 @@ def arg_max(op: Op) -> Expression:
     name = op.node.op.lower()
     cast = f".astype(ms.{op.dtype('output_type', 'int64')})"
     has = "int64" if name == "argmax" else "int32"
+    place = "{0}.astype(ms.int8)" if op.dtype() == "bool" else "{0}"
     return op.form(
-        f"ops.{name}({{0}}, {axis})" + (cast if has != op.dtype("output_type", "int64") else ""), op.tensor(0)
+        f"ops.{name}({place}, {axis})" + (cast if has != op.dtype("output_type", "int64") else ""), op.tensor(0)
     )
 
 
@@ -98,6 +129,8 @@ def cumulative_logsumexp(op: Op) -> Expression:
 @rule("L2Loss", layout=lambda node, graph: Need(original=(("out", 0),)), form="ops.reduce_sum(ops.square({0})) / 2")
 def l2_loss(op: Op) -> Expression:
     """tf.nn.l2_loss: half the sum of squares."""
+    if 0 in (op.shape(0) or ()):
+        return op.form(f"ms.Tensor(0, ms.{op.dtype()})")
     return op.form("ops.reduce_sum(ops.square({0})) / 2", op.tensor(0))
 
 

@@ -14,9 +14,11 @@ Build = Callable[[Op], Expression]
 
 
 FAMILIES = (
+    "structure",
     "math",
     "reduction",
     "nn",
+    "layers",
     "array",
     "gather",
     "linalg",
@@ -24,7 +26,10 @@ FAMILIES = (
     "random",
     "image",
     "signal",
+    "control_flow",
+    "recurrent",
     "quantise",
+    "gradient",
     "other",
 )
 """The files of rows, in the order in which the documentation shows them."""
@@ -34,7 +39,8 @@ FAMILIES = (
 class Rule:
     """One row: how the op is written in MindSpore, what its tensors' order may be, and how the frameworks differ.
 
-    `reason` is given instead of a form where MindSpore has none; `build` then refuses with it.
+    `reason` is given instead of a form where MindSpore has none; `build` then refuses with it. An op that an earlier
+    stage takes care of has both: what becomes of it, and what to say where it is left over.
     """
 
     op: str
@@ -97,6 +103,16 @@ def no_form(*ops: str, reason: str) -> None:
 
     for op in ops:
         _add(Rule(op, build, keeps_order, "", "", reason))
+
+
+def treated(*ops: str, form: str, reason: str) -> None:
+    """Registers op types that become no step: `form` says what they become, `reason` what one that is left over is."""
+
+    def build(op: Op) -> Expression:
+        raise NoForm(reason)
+
+    for op in ops:
+        _add(Rule(op, build, keeps_order, form, "", reason))
 
 
 def _add(row: Rule) -> None:

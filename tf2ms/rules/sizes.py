@@ -89,6 +89,23 @@ def read_sizes(graph: Graph, tensor: Tensor, channels_first: frozenset[Tensor]) 
     return Sizes(tuple(Part(f"int({{0}}[{index}])", (tensor,)) for index in range(shape[0])))
 
 
+def try_sizes(graph: Graph, tensor: Tensor, channels_first: frozenset[Tensor] = frozenset()) -> Sizes | None:
+    """The integers of a tensor, if Python knows them without looking into a tensor."""
+    found = _Reader(graph, channels_first).read(tensor, _DEPTH)
+    return None if found is None or found.whole is not None else found
+
+
+def shifted(sizes: Sizes, by: int) -> Sizes:
+    """A single number and another added."""
+    return sizes if not by else Sizes((_sum(sizes.parts[0], by),), scalar=True)
+
+
+def _sum(part: Part, by: int) -> Part:
+    if part.value is not None:
+        return number(part.value + by)
+    return Part(f"{part.text} {'+' if by > 0 else '-'} {abs(by)}", part.operands)
+
+
 class _Reader:
     def __init__(self, graph: Graph, channels_first: frozenset[Tensor]):
         self._graph, self._channels_first = graph, channels_first
@@ -100,6 +117,8 @@ class _Reader:
                 return None
             return Sizes(tuple(map(number, constant.reshape(-1))), scalar=constant.ndim == 0)
         node = self._graph[tensor.node]
+        if node.op == "LoopCounter":
+            return Sizes((Part("{0}", tuple(node.inputs)),), scalar=True)
         if depth == 0 or node.op not in _READERS:
             return None
         if node.op in ("Shape", "ShapeN", "Size", "Rank"):
@@ -107,7 +126,7 @@ class _Reader:
         inputs = [self.read(source, depth - 1) for source in node.inputs]
         if any(item is None or item.whole is not None for item in inputs):
             return None
-        return _READERS[node.op](node, inputs)
+        return _concat_offset(inputs, tensor.index) if node.op == "ConcatOffset" else _READERS[node.op](node, inputs)
 
     def _shape(self, node: Node, source: Tensor) -> Sizes | None:
         shape = self._graph.shape(source)
@@ -158,6 +177,19 @@ def _pack(node: Node, inputs: Sequence[Sizes]) -> Sizes | None:
 
 def _concat(node: Node, inputs: Sequence[Sizes]) -> Sizes | None:
     return Sizes(tuple(part for item in inputs[:-1] for part in item.parts))
+
+
+def _concat_offset(inputs: Sequence[Any], index: int) -> Sizes | None:
+    """Where the input of that number begins in the concatenation: its axis, then the shapes."""
+    axis, shapes = inputs[0].known, inputs[1:]
+    if axis is None:
+        return None
+    at, start = int(axis) % len(shapes[0].parts), number(0)
+    for shape in shapes[:index]:
+        part = shape.parts[at]
+        known = start.value is not None and part.value is not None
+        start = number(start.value + part.value) if known else _joined(start, part, "+")
+    return Sizes(tuple(start if place == at else number(0) for place in range(len(shapes[0].parts))))
 
 
 def _gather(node: Node, inputs: Sequence[Sizes]) -> Sizes | None:
@@ -221,6 +253,7 @@ _READERS: dict[str, Callable[..., Sizes | None]] = {
     "Slice": _slice,
     "Pack": _pack,
     "ConcatV2": _concat,
+    "ConcatOffset": lambda node, inputs: None,  # has an output for each input: see _Reader.read
     "GatherV2": _gather,
     "Reshape": _reshape,
     "ExpandDims": _reshape,

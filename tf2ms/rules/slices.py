@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from tf2ms.graph import Graph, Node
+from tf2ms.layout import Need, channels_first_perm, keeps_order
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.sizes import Part, Sizes
 
 
-def strided_slice_text(op: Op, data: str = "{0}") -> Expression:
-    """`data[...]` for the op's begin, end and strides under its masks.
+def slice_layout(node: Node, graph: Graph) -> Need:
+    """A slice that keeps every axis may have them in either order."""
+    rank = len(graph.shape(node.inputs[0]) or ())
+    other = node.attr("new_axis_mask") or node.attr("shrink_axis_mask")
+    return keeps_order(node, graph) if other or not 3 <= rank <= 5 else Need(tied=(("in", 0), ("out", 0)))
+
+
+def strided_slice_text(op: Op, data: str = "{0}", rank: int | None = None) -> Expression:
+    """`data[...]` for the op's begin, end and strides under its masks; `rank` is the data's where it is no input.
 
     An axis with a stride is taken by `tf_strided`, unless it is the last: MindSpore's gradient fails on the others.
     Bounds that are computed while the graph runs are written as they are computed.
@@ -24,10 +33,11 @@ def strided_slice_text(op: Op, data: str = "{0}") -> Expression:
     operands: list[Any] = [op.tensor(0)]
     parts: list[str] = []
     strided: list[tuple[int, str]] = []
-    axis = 0
+    axis, moved = 0, rank is None and op.is_channels_first(op.node.inputs[0])
+    rank = op.rank() if rank is None else rank
     for i in range(count):
         if masks["ellipsis"] >> i & 1:
-            left = op.rank() - consumed
+            left = rank - consumed
             parts += [":"] * left
             axis += left
             continue
@@ -42,14 +52,19 @@ def strided_slice_text(op: Op, data: str = "{0}") -> Expression:
         first = None if masks["begin"] >> i & 1 else begin
         last = None if masks["end"] >> i & 1 else end
         bounds = [_bound(part, operands) for part in (first, last)]
-        if stride < 0 or (stride > 1 and axis != op.rank() - 1 and op.rank() > 2):
-            strided.append((axis, f"slice({bounds[0] or None}, {bounds[1] or None}, {stride})"))
+        if stride < 0 or (stride > 1 and (moved or axis != rank - 1) and rank > 2):
+            strided.append(
+                (op.axis(axis) if moved else axis, f"slice({bounds[0] or None}, {bounds[1] or None}, {stride})")
+            )
             parts.append(":")
         else:
             text = ":".join(bounds)
             text = text.removeprefix("0") if text.startswith("0:") else text
             parts.append(text + (f":{stride}" if stride != 1 else ""))
         axis += 1
+    if moved:  # then every part is a range of its axis, as `slice_layout` asks
+        parts += [":"] * (op.rank() - len(parts))
+        parts = [parts[axis] for axis in channels_first_perm(len(parts))]
     while parts and parts[-1] == ":":
         parts.pop()
     for axis, part in strided:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,11 +23,32 @@ class Code:
     imports: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Gates:
+    """The part of a recurrent layer's variable that a parameter holds: rows, then gates in MindSpore's order.
+
+    `added` is what the graph adds to each gate itself; a `factor` of 0 makes the zeros of a bias too many.
+    """
+
+    rows: tuple[int, int] | None
+    order: tuple[int, ...]
+    added: tuple[float, ...] = ()
+    factor: int = 1
+
+    def of(self, value: np.ndarray) -> np.ndarray:
+        """The rows of the variable, their gates in order."""
+        chosen = value[slice(*self.rows)] if self.rows else value
+        gates = chosen.reshape(*chosen.shape[:-1], len(self.order), -1)[..., list(self.order), :]
+        added = np.asarray(self.added or (0.0,), value.dtype)[:, None]
+        return (gates * np.asarray(self.factor, value.dtype) + added).reshape(chosen.shape)
+
+
 @dataclass(frozen=True, eq=False)
 class Weight:
     """A variable or constant as MindSpore holds it: reshaped to `grouped`, transposed by `perm`, reshaped to `shape`.
 
     `variable` is its name in TensorFlow (that of the constant's node in a frozen graph, whose `value` is known).
+    Where `part` is given, that is taken of the variable first, and `grouped` is its shape.
     """
 
     variable: str
@@ -37,9 +60,11 @@ class Weight:
     trainable: bool
     initializer: Initializer | None
     value: np.ndarray | None = None
+    part: Gates | None = None
 
     def convert(self, value: np.ndarray) -> np.ndarray:
         """TensorFlow's array in MindSpore's layout."""
+        value = self.part.of(value) if self.part else value
         return value.reshape(self.grouped).transpose(self.perm).reshape(self.shape).copy(order="C")
 
     def restore(self, value: np.ndarray) -> np.ndarray:
@@ -74,6 +99,7 @@ class Step:
     """What one TensorFlow node became: `outputs = form(inputs)`, or a call of `layer`.
 
     `form` is a Python expression with `{0}`, `{1}` … for the inputs and `{name}` for a weight in `weights`.
+    `targets` is how several outputs are unpacked, `{0}, ({1}, {2})`; one after the other if empty.
     `label` is the path of names that the user knows the node by; `origins` are the TensorFlow nodes it covers.
     """
 
@@ -85,6 +111,44 @@ class Step:
     origins: tuple[str, ...]
     op: str
     weights: tuple[tuple[str, Weight], ...] = ()
+    flow: Flow | None = None
+    targets: str = ""
+
+    def walk(self) -> Iterator[Step]:
+        """The step itself and every step inside it."""
+        yield self
+        for body in self.flow.bodies if self.flow else ():
+            yield from body.walk()
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """What a step of control flow holds.
+
+    kind "if": the step's `form` is what decides; a body for each branch (true, false; or 0, 1, 2 … of a Case).
+    kind "while": `form` is the tuple of the values that its variables start with; the bodies are condition and round.
+    kind "for": `form` has the range as its last item; the one body's first input is its counter.
+    A body reads tensors of the program around it directly: they are among the step's inputs.
+    """
+
+    kind: Literal["if", "while", "for"]
+    bodies: tuple[Program, ...]
+
+
+def held_weights(step: Step) -> tuple[Weight, ...]:
+    """Every weight of a step, its own and its layer's."""
+    return tuple(weight for _, weight in (*step.weights, *(step.layer.weights if step.layer else ())))
+
+
+def layer_key(step: Step) -> object | None:
+    """Equal for steps that are calls of one layer: the same class, arguments and variables. None without weights."""
+    layer = step.layer
+    if layer is None or not layer.weights or step.weights:
+        return None
+    weights = tuple(
+        (name, weight.variable, weight.perm, weight.grouped, weight.shape) for name, weight in layer.weights
+    )
+    return layer.cls, layer.arguments, step.form, weights
 
 
 @dataclass(frozen=True)
@@ -95,16 +159,55 @@ class Program:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
+    def walk(self) -> Iterator[Step]:
+        """Every step, each before those inside it."""
+        for step in self.steps:
+            yield from step.walk()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is done to gradients before the update.
+
+    `terms[k][i]` makes a scalar of gradient i, joined for each k to their sum where `summed[k]`, else to a vector;
+    `shared` leads from those to scalars that `each[i]` reads beside gradient i.
+    """
+
+    terms: tuple[tuple[Program, ...], ...]
+    summed: tuple[bool, ...]
+    shared: Program
+    each: tuple[Program, ...]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """An input of the loss that is no data: a parameter of the network, or a tuple of several where `together`.
+
+    `variables` are nodes of the graph.
+    """
+
+    tensor: Tensor
+    variables: tuple[str, ...]
+    together: bool
+
 
 @dataclass(frozen=True)
 class Lowered:
-    """The whole conversion in MindSpore terms, not yet ordered into classes."""
+    """The whole conversion in MindSpore terms, not yet ordered into classes.
+
+    `schedules` holds for each optimizer its learning rate as a function of the step, None where that is a constant.
+    `loss_weights` are the loss's inputs that are parameters, `sums` the functions that it sums over some of them.
+    """
 
     roles: Roles
     layout: Layout
     network: Program
     loss: Program | None
     unsupported: tuple[Unsupported, ...] = ()
+    schedules: tuple[Program | None, ...] = ()
+    prepared: Prepared | None = None
+    loss_weights: tuple[LossWeights, ...] = ()
+    sums: Mapping[str, Program] = field(default_factory=lambda: MappingProxyType({}))
 
     def outputs(self) -> tuple[tuple[Tensor, Tensor], ...]:
         """(TensorFlow's tensor, the program's) for each output of the network, those that only the loss reads last."""

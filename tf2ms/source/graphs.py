@@ -18,6 +18,7 @@ from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
 from tf2ms.errors import SourceError
 from tf2ms.source.events import LoggedGraph, is_event_file, newest_graph
 from tf2ms.source.functions import inline_calls
+from tf2ms.source.keras_models import Traced, is_keras_file, read_keras, trace, trace_keras
 from tf2ms.source.messages import EXPECTED, decode, decode_file, give_graph_too, plausible
 from tf2ms.source.naming import suggested_name
 from tf2ms.source.saved_model import (
@@ -38,7 +39,7 @@ class Source:
 
     `path`: what the user gave (an empty path for a graph in memory).
     `kind`: in human words: "GraphDef", "GraphDef (text)", "MetaGraphDef", "MetaGraphDef (text)", "TensorBoard log",
-    "SavedModel".
+    "SavedModel", "Keras model", "tf.function".
     `graph_def`: the graph, in tensorboard's message class; it has one node or more, each with a name and an op. What
     it calls as functions stands in its place.
     `name`: what the file or folder name suggests as the model's name, None if it says nothing.
@@ -75,9 +76,9 @@ class Source:
 def read_source(source: str | os.PathLike[str] | Any, signature: str | None = None) -> Source:
     """The graph in a file, a folder or a Python object.
 
-    `source`: a path; or a GraphDef (tensorboard's class or TensorFlow's), or an object with `as_graph_def()` such as a
-    `tf.Graph`. `signature`: which one of a SavedModel's; by default `serving_default`. Raises SourceError, which says
-    what the input looks like and what to give instead.
+    `source`: a path; or a GraphDef (tensorboard's class or TensorFlow's), an object with `as_graph_def()` such as a
+    `tf.Graph`, a Keras model, or a concrete function. `signature`: which one of a SavedModel's; by default
+    `serving_default`. Raises SourceError, which says what the input looks like and what to give instead.
     """
     if not isinstance(source, str | os.PathLike):
         found = _from_object(source)
@@ -96,12 +97,20 @@ def read_source(source: str | os.PathLike[str] | Any, signature: str | None = No
 
 
 def _refuse_signature(found: Source, signature: str | None) -> None:
-    if signature is not None and found.signature is None:
+    if signature is not None and not found.signatures:
         raise SourceError(f"a {found.kind} has no signatures: name its outputs with --outputs instead of --signature")
 
 
 def _from_object(source: Any) -> Source:
-    """A graph that is in memory already."""
+    """A graph, a Keras model or a traced function that is in memory already."""
+    if hasattr(source, "layers") and hasattr(source, "inputs"):
+        return _traced(trace_keras(source), "Keras model", Path(), str(getattr(source, "name", "")) or None)
+    if hasattr(source, "captured_inputs") and hasattr(source, "structured_outputs"):
+        return _traced(trace(source), "tf.function", Path(), None)
+    if hasattr(source, "get_concrete_function"):
+        raise SourceError(
+            "a tf.function has a graph for each shape: give source.get_concrete_function(tf.TensorSpec(...)) instead"
+        )
     if hasattr(source, "as_graph_def"):
         try:
             source = source.as_graph_def(add_shapes=True)
@@ -197,8 +206,11 @@ def _from_file(path: Path, signature: str | None) -> Source:
     if status.st_size == 0:
         raise SourceError(f"{path}: the file is empty: give {EXPECTED}")
     with path.open("rb") as file:
-        if is_event_file(file.read(12)):
+        head = file.read(12)
+        if is_event_file(head):
             return _from_log(path, [path])
+        if is_keras_file(path, head):
+            return _traced(read_keras(path), "Keras model", path, suggested_name(path))
         if status.st_size > MAX_BYTES:
             raise SourceError(f"{path}: {status.st_size:,} bytes are more than a protobuf can hold (2 GiB)")
         file.seek(0)
@@ -233,6 +245,11 @@ def _stored_variables(prefix: Path, meta_graph: MetaGraphDef) -> Mapping[str, np
     from tf2ms.source.weights import read_weights
 
     return read_weights(prefix).renamed(variable_keys(meta_graph))
+
+
+def _traced(traced: Traced, kind: str, path: Path, name: str | None) -> Source:
+    graph_def, signature, load = traced
+    return Source(path, kind, inline_calls(graph_def), name, (), {}, signature, load)
 
 
 def _serving(path: Path, saved_model: Any) -> tuple[MetaGraphDef, tuple[str, ...]]:

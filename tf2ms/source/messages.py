@@ -18,7 +18,7 @@ from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
 from tf2ms.errors import SourceError
 from tf2ms.source.text import parse_text
 
-EXPECTED = "a .pb, .pbtxt or .meta graph, a TensorBoard log folder, or a SavedModel folder"
+EXPECTED = "a .pb, .pbtxt or .meta graph, a TensorBoard log folder, a SavedModel folder, or a .keras or .h5 model"
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -167,8 +167,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 # What else a user may hold
 
 _MAGIC = (
-    (b"\x89HDF\r\n\x1a\n", "a Keras or HDF5 file: load it and write a SavedModel with model.export(folder)"),
-    (b"PK\x03\x04", "a zip archive: of a .keras file write a SavedModel with model.export(folder), else unpack it"),
+    (b"PK\x03\x04", "a zip archive without a Keras model: unpack it"),
     (b"\x1f\x8b", "gzip-compressed: unpack it first"),
     (b"\x93NUMPY", "a NumPy array file: weights without a graph; give the graph, and this file as the checkpoint"),
     (b"\x89PNG", "an image"),

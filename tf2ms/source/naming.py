@@ -8,7 +8,9 @@ from pathlib import Path
 OBJECT_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 """What ends a variable's key in an object-based checkpoint."""
 
-_SUFFIX = re.compile(r"(?:\.(?:pb|pbtxt|prototxt|txt|meta|index|ckpt)|\.ckpt-\d+|\.data-\d+-of-\d+)$", re.IGNORECASE)
+_SUFFIX = re.compile(
+    r"(?:\.(?:pb|pbtxt|prototxt|txt|meta|index|ckpt|keras|h5|hdf5)|\.ckpt-\d+|\.data-\d+-of-\d+)$", re.IGNORECASE
+)
 _MEANINGLESS = re.compile(
     r"ckpts?|checkpoints?|data|def|eval|events?|export(ed|s)?|final|freeze|frozen|graphs?|inference|inputs?|keras|logdir|"
     r"logs?|meta|models?|net|network|optimized|outputs?|out|pb|predict|results?|runs?|saved?|saves|serving|shapes|"

@@ -12,15 +12,29 @@ from tf2ms.split.boundary import backbone_of_loss, backbone_outputs, fed_inputs,
 from tf2ms.split.dropped import find_dropped, running_updates
 from tf2ms.split.formula import formula, terms
 from tf2ms.split.initializers import find_initializers, read_initializer
+from tf2ms.split.layers import TrainingLayers, training_layers
 from tf2ms.split.training import Training, find_training
-from tf2ms.split.types import Dropped, Initializer, Input, Optimizer, Roles, Variable, number_text, short_float
+from tf2ms.split.types import (
+    Dropped,
+    Initializer,
+    Input,
+    Optimizer,
+    Preparation,
+    Roles,
+    Update,
+    Variable,
+    number_text,
+    short_float,
+)
 
 __all__ = [
     "Dropped",
     "Initializer",
     "Input",
     "Optimizer",
+    "Preparation",
     "Roles",
+    "Update",
     "Variable",
     "formula",
     "number_text",
@@ -48,7 +62,10 @@ def split(
     """
     if inputs:
         graph = _cut(graph, inputs)
-    training = None if outputs and not loss else find_training(graph, loss)
+    initial = find_initializers(graph)
+    training = None if outputs and not loss else find_training(graph, initial, loss)
+    layers = training_layers(graph) if training is not None else TrainingLayers(graph, frozenset(), ())
+    graph = layers.graph
     if training is not None:
         backbone = backbone_of_loss(graph, training.loss)
         chosen = tuple(graph.tensor(name) for name in outputs or ()) or backbone_outputs(graph, backbone, training.loss)
@@ -58,7 +75,6 @@ def split(
         kept = graph.ancestors(tensor.node for tensor in chosen)
     if not chosen:
         raise GraphError("no output found: name the network's outputs with --outputs")
-    initial = find_initializers(graph)
     variables = _variables(graph, kept, training, initial)
     ends = {tensor.node for tensor in chosen}
     return Roles(
@@ -67,20 +83,23 @@ def split(
         outputs=chosen,
         loss=training.loss if training else None,
         terms=terms(graph, training.loss, ends) if training else (),
-        optimizer=training.optimizer if training else None,
+        optimizers=training.optimizers if training else (),
         variables=variables,
-        dropped=find_dropped(graph, kept, training, initial.values()),
-        notes=_notes(graph, training),
+        dropped=find_dropped(graph, kept, training, initial.values(), layers.absorbed),
+        notes=(*_notes(graph, training, layers.absorbed), *layers.notes),
+        preparation=training.preparation if training else None,
     )
 
 
-def _notes(graph: Graph, training: Training | None) -> tuple[str, ...]:
+def _notes(graph: Graph, training: Training | None, absorbed: frozenset[str]) -> tuple[str, ...]:
     """What trains in the graph and will not in the generated code."""
-    updates = [node.name for node in running_updates(graph)] if training else []
+    updates = [node.name for node in running_updates(graph) if node.name not in absorbed] if training else []
+    notes = training.notes if training else ()
     if not updates:
-        return ()
+        return notes
     shown = f"{', '.join(updates[:3])}{' …' if len(updates) > 3 else ''}"
     return (
+        *notes,
         f"{len(updates)} running updates of variables (moving averages) are not in the generated training: {shown}",
     )
 
@@ -127,7 +146,7 @@ def _natural(nodes: list[Node]) -> list[Node]:
 def _variables(
     graph: Graph, kept: set[str], training: Training | None, initial: Mapping[str, Tensor]
 ) -> tuple[Variable, ...]:
-    trained = set(training.optimizer.variables) if training else set()
+    trained = {variable for item in training.optimizers for variable in item.variables} if training else set()
     found = []
     for name in graph.order(sorted(kept)):
         node = graph[name]

@@ -14,7 +14,11 @@ _SAVER = frozenset({"SaveV2", "Save", "SaveSlices", "RestoreV2", "Restore", "Sha
 
 
 def find_dropped(
-    graph: Graph, kept: set[str], training: Training | None, initializers: Iterable[Tensor]
+    graph: Graph,
+    kept: set[str],
+    training: Training | None,
+    initializers: Iterable[Tensor],
+    absorbed: frozenset[str] = frozenset(),
 ) -> tuple[Dropped, ...]:
     """Every node outside `kept`, in groups; the first reason that fits counts."""
     left = dict.fromkeys(name for name in graph.nodes if name not in kept)
@@ -37,10 +41,13 @@ def find_dropped(
         applies = [node.name for node in training.applies]
         operands = {tensor.node for node in training.applies for tensor in node.inputs} - training.gradients
         drop("optimizer: written as the MindSpore optimizer", [*applies, *(operands - kept)])
+        if training.preparation is not None:
+            drop("steps between gradient and update: written as prepare_gradients", training.preparation.nodes - kept)
         drop("gradients: MindSpore differentiates by itself", training.gradients)
     drop("initializers: kept as weight_init", graph.ancestors(tensor.node for tensor in initializers))
     drop("saver: MindSpore has its own checkpoints", _around(graph, _SAVER))
     drop("summaries", (node.name for node in graph if "Summary" in node.op))
+    drop("running statistics: batch normalisation layers keep them", absorbed)
     drop("running updates of variables: not recovered yet", (node.name for node in running_updates(graph)))
     drop("assignments to variables: initial values, optimizer state", (n.name for n in graph if n.op in ASSIGN_OPS))
     drop("order of execution only", (node.name for node in graph if node.op == "NoOp"))

@@ -7,17 +7,17 @@ that needs all of that. TensorFlow's own names (`gradients/NODE_grad`) only brea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.build import is_variable
 from tf2ms.graph.types import CONSTANT_OPS, PLACEHOLDER_OPS
-from tf2ms.rules.optimizer import OPTIMIZERS, OptimizerRule, is_apply
-from tf2ms.split.types import Optimizer, short_float
+from tf2ms.split.applies import find_applies, gradient_names, gradient_scopes
+from tf2ms.split.optimizer import find_optimizers
+from tf2ms.split.preparation import find_gradients, find_preparation, gradient_notes
+from tf2ms.split.types import Optimizer, Preparation, Update
 
 _SHAPE_OPS = frozenset(
     {"Shape", "ShapeN", "Size", "Rank", "BroadcastGradientArgs", "ConcatOffset", "InvertPermutation"}
@@ -30,108 +30,108 @@ _SUMMARY = "Summary"
 
 @dataclass(frozen=True)
 class Training:
-    """The apply ops of one optimizer, the region of gradient nodes, and the loss."""
+    """The optimizers, their apply ops, the nodes of the gradients, the loss, and what is done to gradients."""
 
-    optimizer: Optimizer
+    optimizers: tuple[Optimizer, ...]
     applies: tuple[Node, ...]
     gradients: frozenset[str]
     loss: Tensor
+    notes: tuple[str, ...] = ()
+    preparation: Preparation | None = None
 
 
-def find_training(graph: Graph, loss: str | None = None) -> Training | None:
-    """What trains in the graph; None if nothing does. `loss` names the loss tensor instead of finding it.
+def find_training(graph: Graph, initial: Mapping[str, Tensor], loss: str | None = None) -> Training | None:
+    """What trains in the graph; None if nothing does.
+
+    Args:
+        graph: the whole graph.
+        initial: what each variable is first assigned.
+        loss: names the loss tensor instead of finding it.
 
     Raises: GraphError if the loss is ambiguous or cannot be found; UnsupportedOpError for optimizers, learning
     rates and steps between gradient and update that have no form yet, all at once.
     """
-    applies = tuple(node for node in graph if is_apply(node.op))
+    applies = find_applies(graph)
     if not applies:
         return None
-    unknown = [_unknown_optimizer(op, applies) for op in sorted({node.op for node in applies} - set(OPTIMIZERS))]
-    if unknown:
-        raise UnsupportedOpError(unknown)
-    optimizer = _optimizer(graph, applies)
-    used = graph.ancestors(_gradient(node).node for node in applies)
-    seed, region = _gradient_region(graph, applies, used)
-    _check_untouched(graph, applies, region)
-    found = graph.tensor(loss) if loss else _find_loss(graph, applies, used, seed)
-    return Training(optimizer, applies, frozenset(used - graph.ancestors([found.node])), found)
+    optimizers, notes = find_optimizers(graph, applies, initial)
+    optimizers = tuple(
+        own
+        for item in optimizers
+        for own in _by_scope(graph, replace(item, updates=find_gradients(graph, item.updates)))
+    )
+    own_losses = _losses(graph, optimizers, applies) if not loss or len(optimizers) > 1 else []
+    losses = list(dict.fromkeys([graph.tensor(loss)] if loss else own_losses))
+    if len(losses) > 1:
+        names = tuple(tensor.node for tensor in losses)
+        reason = "each trains variables of its own; convert the graph once for each, with --loss"
+        raise UnsupportedOpError([Unsupported("several losses", names, reason)])
+    if losses[0] in own_losses and len(set(own_losses)) > 1:
+        others = [item for item, own in zip(optimizers, own_losses, strict=True) if own != losses[0]]
+        optimizers = tuple(item for item, own in zip(optimizers, own_losses, strict=True) if own == losses[0])
+        names = tuple(dict.fromkeys(own.node for own in own_losses if own != losses[0]))
+        count = sum(len(item.updates) for item in others)
+        notes += (f"{count} variables are trained by another loss, which is not in this file: {', '.join(names)}",)
+    updates = [update for item in optimizers for update in item.updates]
+    preparation = find_preparation(graph, updates)
+    notes += tuple(gradient_notes(graph, updates, preparation))
+    used = graph.ancestors(update.gradient.node for update in updates)
+    nodes = frozenset(used - graph.ancestors([losses[0].node]))
+    return Training(optimizers, applies, nodes, losses[0], notes, preparation)
 
 
-def _unknown_optimizer(op: str, applies: Iterable[Node]) -> Unsupported:
-    nodes = tuple(node.name for node in applies if node.op == op)
-    return Unsupported(op, nodes, "this optimizer has no MindSpore form yet; name the outputs to convert the network")
+def _losses(graph: Graph, optimizers: Sequence[Optimizer], applies: tuple[Node, ...]) -> list[Tensor]:
+    """The loss of each optimizer.
+
+    Raises: UnsupportedOpError for several optimizers in a graph whose names do not tell gradients from the rest.
+    """
+    named = gradient_names(graph)
+    if len(optimizers) > 1 and not named:
+        nodes = tuple(update.node for item in optimizers for update in item.updates)
+        reason = "only one optimizer is recovered where names do not tell the gradients"
+        raise UnsupportedOpError([Unsupported("several optimizers", nodes, reason)])
+    found = []
+    for item in optimizers:
+        gradients = [update.gradient for update in item.updates]
+        used = graph.ancestors(tensor.node for tensor in gradients)
+        seed, region = _gradient_region(graph, gradients, used, named)
+        if not named:
+            _check_untouched(graph, item, region)
+        found.append(_find_loss(graph, item, applies, used, seed, named))
+    return found
 
 
-def _inputs(node: Node) -> dict[str, Tensor]:
-    """The apply op's inputs by the names its rule gives them."""
-    names = OPTIMIZERS[node.op].inputs
-    if len(node.inputs) != len(names):
-        raise GraphError(f"'{node.name}' ({node.op}) has {len(node.inputs)} inputs, the op takes {len(names)}")
-    return dict(zip(names, node.inputs, strict=True))
+def _by_scope(graph: Graph, optimizer: Optimizer) -> list[Optimizer]:
+    """The optimizer, or one for each call of tf.gradients that its gradients are from."""
+    scopes = gradient_scopes(graph)
+    kinds: dict[str, list[Update]] = {}
+    for update in optimizer.updates:
+        scope = max((s for s in scopes if update.gradient.node.startswith(s)), key=len, default="")
+        kinds.setdefault(scope, []).append(update)
+    return [replace(optimizer, updates=tuple(updates)) for updates in kinds.values()]
 
 
-def _gradient(node: Node) -> Tensor:
-    return _inputs(node)["grad"]
-
-
-def _optimizer(graph: Graph, applies: tuple[Node, ...]) -> Optimizer:
-    """The one optimizer of the graph; its hyperparameters must be constants and the same for every variable."""
-    rule = OPTIMIZERS[applies[0].op]
-    settings = {_settings(graph, node) for node in applies}
-    if len({OPTIMIZERS[node.op].name for node in applies}) > 1 or len(settings) > 1:
-        names = tuple(node.name for node in applies)
-        raise UnsupportedOpError([Unsupported("several optimizers", names, "only one optimizer is recovered yet")])
-    values, flags = next(iter(settings))
-    refused = [flag for flag, allowed in rule.only.items() if applies[0].attr(flag, allowed) != allowed]
-    computed = [name for name, value in values if value is None]
-    if refused or computed:
-        nodes = tuple(node.name for node in applies)
-        raise UnsupportedOpError(
-            [Unsupported(f"{rule.name} {flag}", nodes, "MindSpore's optimizer differs there") for flag in refused]
-            + [Unsupported(f"{rule.name} {name}", nodes, "is computed in the graph, not constant") for name in computed]
-        )
-    hyperparameters = {name: value for name, value in values if value is not None}
-    variables = tuple(_inputs(node)["var"].node for node in applies)
-    return Optimizer(rule.name, applies[0].op, hyperparameters, dict(flags), variables)
-
-
-def _settings(graph: Graph, node: Node) -> tuple[tuple[tuple[str, float | None], ...], tuple[tuple[str, bool], ...]]:
-    rule: OptimizerRule = OPTIMIZERS[node.op]
-    values = []
-    for name, tensor in _inputs(node).items():
-        if name in rule.hyperparameters:
-            constant = _default(graph, tensor)
-            values.append((name, None if constant is None else short_float(constant)))
-    return tuple(values), tuple((name, bool(node.attr(name, False))) for name in rule.flags)
-
-
-def _default(graph: Graph, tensor: Tensor) -> np.ndarray | None:
-    """A constant's value, a placeholder's default, or the constant that a never trained variable starts from."""
-    node = graph[tensor.node]
-    if node.op == "PlaceholderWithDefault":
-        return graph.constant(node.inputs[0])
-    return graph.constant(tensor)
-
-
-def _gradient_region(graph: Graph, applies: tuple[Node, ...], used: set[str]) -> tuple[Node, set[str]]:
+def _gradient_region(
+    graph: Graph, gradients: Sequence[Tensor], used: set[str], named: frozenset[str]
+) -> tuple[Node, set[str]]:
     """(seed, every node that the gradients depend on and that depends on the seed).
 
     The seed is the float constant of ones from which all gradients are reachable. A forward constant of ones may
     reach them all too, but then each first use of it in the data lies before the first use of the seed, because the
     gradients start where the forward graph has ended: the seed is the candidate whose first use is deepest.
     """
-    order = graph.order(_gradient(node).node for node in applies)
+    order = graph.order(tensor.node for tensor in gradients)
     reach = dict.fromkeys(order, 0)
-    for bit, node in enumerate(applies):
-        reach[_gradient(node).node] |= 1 << bit
+    for bit, tensor in enumerate(gradients):
+        reach[tensor.node] |= 1 << bit
     for name in reversed(order):
         for tensor in graph[name].inputs:
             if tensor.node in reach:
                 reach[tensor.node] |= reach[name]
     depth = _depths(graph, order)
-    everything = (1 << len(applies)) - 1
+    everything = (1 << len(gradients)) - 1
     candidates = [graph[name] for name in order if reach[name] == everything and _is_ones(graph, graph[name])]
+    candidates = [node for node in candidates if node.name in named] or candidates
     if not candidates:
         raise GraphError("no loss found: the gradients do not start from one; name it with --loss")
 
@@ -178,7 +178,7 @@ _LINEAR_GRADIENTS = {
 _STEPS_BETWEEN = frozenset({"L2Loss", "Minimum", "Maximum", "ClipByValue", "IsFinite", "Sqrt", "Rsqrt", "Square"})
 
 
-def _check_untouched(graph: Graph, applies: tuple[Node, ...], region: set[str]) -> None:
+def _check_untouched(graph: Graph, optimizer: Optimizer, region: set[str]) -> None:
     """Refuses graphs that change gradients before the update: leaving that out would train differently in silence."""
     touched: dict[str, list[str]] = {}
     for name in sorted(region):
@@ -186,8 +186,8 @@ def _check_untouched(graph: Graph, applies: tuple[Node, ...], region: set[str]) 
         inside = [tensor.node in region for tensor in node.inputs]
         if node.op in _STEPS_BETWEEN or (node.op == "Mul" and all(inside)) or (node.op == "RealDiv" and inside[1]):
             touched.setdefault(node.op, []).append(name)
-    for apply in applies:
-        gradient, variable = graph[_gradient(apply).node], _inputs(apply)["var"].node
+    for update in optimizer.updates:
+        gradient, variable = graph[update.gradient.node], update.variable
         readers = [graph[user].op for user in graph.consumers[variable] if user not in region]
         readers = [op for op in readers if op in _LINEAR_GRADIENTS]
         if len(readers) == 1 and gradient.op not in _LINEAR_GRADIENTS[readers[0]] | {"AddN"}:
@@ -199,19 +199,22 @@ def _check_untouched(graph: Graph, applies: tuple[Node, ...], region: set[str]) 
         )
 
 
-def _find_loss(graph: Graph, applies: tuple[Node, ...], used: set[str], seed: Node) -> Tensor:
+def _find_loss(
+    graph: Graph, optimizer: Optimizer, applies: tuple[Node, ...], used: set[str], seed: Node, named: frozenset[str]
+) -> Tensor:
     """The tensor whose gradient starts at `seed`.
 
     It has the seed's shape and needs all that the gradients read; and every op that cannot be passed without leaving
     a trace in the gradients (a square reads its input again, a product its factor) has left it.
     """
-    if (direct := _shape_source(graph, seed)) is not None:
+    direct = _named_loss(graph, seed, named) or _shape_source(graph, seed)
+    if direct is not None:
         return direct
     shape = graph.shape(Tensor(seed.name))
-    trained = {_inputs(node)["var"].node for node in applies}
+    trained = set(optimizer.variables)
     # Gradients of inputs that nothing trains hang on the seed too; they are no more forward than the others.
     region = graph.descendants([seed.name])
-    forward = set(graph.nodes) - region - graph.descendants(node.name for node in applies)
+    forward = set(graph.nodes) - region - named - graph.descendants(node.name for node in applies)
     order = [name for name in graph.order(graph.nodes) if name in forward]
     helpers = _helpers(graph, order, region)
     certain = {name for name in used - region - helpers if any(user in region for user in graph.consumers[name])}
@@ -227,13 +230,27 @@ def _find_loss(graph: Graph, applies: tuple[Node, ...], used: set[str], seed: No
         raise GraphError("no loss found: no tensor of the seed's shape needs what the gradients read; use --loss")
     most = max(cover[name].bit_count() for name in possible)
     finalists = {name for name in possible if cover[name].bit_count() == most}
-    named = {name for name in finalists if any(user.startswith(f"gradients/{name}_grad/") for user in region)}
-    finalists = named or finalists
+    marked = {name for name in finalists if any(user.startswith(f"gradients/{name}_grad/") for user in region)}
+    finalists = marked or finalists
     # Along one chain of linear ops nothing tells a loss from what it is computed of: take the end.
     ends = sorted(name for name in finalists if not graph.descendants([name], forward) & finalists - {name})
     if len(ends) > 1:
         raise GraphError(f"which of {', '.join(ends)} is the loss? name it with --loss")
     return Tensor(ends[0])
+
+
+def _named_loss(graph: Graph, seed: Node, named: frozenset[str]) -> Tensor | None:
+    """The last node among those whose gradient TensorFlow named and that take the seed as it is."""
+    takers = {name for name in graph.consumers[seed.name] if name in named}
+    takers |= {copy.node for copy, source in graph.aliases.items() if source.node == seed.name and copy.node in named}
+    heads = (name.partition("_grad/")[0].split("/") for name in takers if "_grad/" in name)
+    tails = {"/".join(parts[index:]) for parts in heads for index in range(1, len(parts))}
+    found = {graph.resolve(Tensor(name)) for name in tails if name in graph}
+    before = [graph.ancestors([tensor.node]) - {tensor.node} for tensor in found]
+    ends = [tensor for tensor in found if not any(tensor.node in nodes for nodes in before if nodes)]
+    shape = graph.shape(Tensor(seed.name))
+    last = [tensor for tensor in ends if _may_be_loss(graph, graph[tensor.node], shape)]
+    return last[0] if len(last) == 1 else None
 
 
 def _shape_source(graph: Graph, seed: Node) -> Tensor | None:

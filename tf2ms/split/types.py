@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tf2ms.graph import Graph, Shape, Tensor
+from tf2ms.rules.optimizer import OptimizerRule
 
 
 @dataclass(frozen=True)
@@ -67,19 +68,79 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Optimizer:
-    """The update rule, its hyperparameters under TensorFlow's names, and the variables that it trains."""
+class Update:
+    """How one variable is updated: by which node, from which gradient, with which slots.
 
-    name: str
-    op: str
+    `gradient` is the loss's own; `applied` is what the update takes, after clipping and the like. `slots` maps the
+    names of the optimizer's row to the variables that hold its state. A `sparse` update leaves rows without gradient.
+    """
+
+    variable: str
+    node: str
+    gradient: Tensor
+    applied: Tensor
+    slots: Mapping[str, str]
+    sparse: bool = False
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """The update rule, its hyperparameters under TensorFlow's names, and the updates that it makes.
+
+    `starts` holds where slots start under MindSpore's argument, if not where they usually do. Where the learning rate
+    is computed, `schedule` is its tensor and `step` the variable that counts the updates.
+    """
+
+    rule: OptimizerRule
     hyperparameters: Mapping[str, float]
     flags: Mapping[str, bool]
-    variables: tuple[str, ...]
+    updates: tuple[Update, ...]
+    starts: Mapping[str, float] = field(default_factory=dict)
+    schedule: Tensor | None = None
+    step: str | None = None
+
+    @property
+    def name(self) -> str:
+        """TensorFlow's name of it."""
+        return self.rule.name
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The nodes of the variables that it trains."""
+        return tuple(update.variable for update in self.updates)
+
+    def arguments(self) -> dict[str, float]:
+        """Hyperparameters under MindSpore's names."""
+        return {self.rule.hyperparameters[name]: value for name, value in self.hyperparameters.items()}
 
     def __str__(self) -> str:
         names = {"lr": "learning_rate"}
-        values = [f"{names.get(key, key)}={value:g}" for key, value in self.hyperparameters.items()]
+        values = [f"learning_rate={self.schedule.node}"] if self.schedule else []
+        values += [f"{names.get(key, key)}={value:g}" for key, value in self.hyperparameters.items()]
         return f"{self.name}({', '.join([*values, *(f'{key}=True' for key, on in self.flags.items() if on)])})"
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """One scalar of each gradient, `terms` in the order of the updates, joined in `tensor`: their sum, or a vector."""
+
+    tensor: Tensor
+    terms: tuple[Tensor, ...]
+    summed: bool
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The steps from the loss's gradients to what the updates take.
+
+    `gathered` and what follows from it give the `shared` scalars; the rest is done to each gradient by itself.
+    `nodes` are all of them. `global_norm` is the bound where the steps are just tf.clip_by_global_norm.
+    """
+
+    gathered: tuple[Gathered, ...]
+    shared: tuple[Tensor, ...]
+    nodes: frozenset[str]
+    global_norm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,17 +153,39 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Roles:
-    """The parts of the graph. Without a loss the graph is an inference network: `optimizer` is None as well."""
+    """The parts of the graph. Without a loss the graph is an inference network: there is no optimizer."""
 
     graph: Graph
     inputs: tuple[Input, ...]
     outputs: tuple[Tensor, ...]
     loss: Tensor | None
     terms: tuple[Tensor, ...]
-    optimizer: Optimizer | None
+    optimizers: tuple[Optimizer, ...]
     variables: tuple[Variable, ...]
     dropped: tuple[Dropped, ...]
     notes: tuple[str, ...] = ()
+    preparation: Preparation | None = None
+    beside: Graph | None = None
+
+    @property
+    def training_graph(self) -> Graph:
+        """The graph that learning rates and the preparation of gradients are in: `graph` unless that was cut."""
+        return self.beside or self.graph
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer, the first of several; None where nothing trains."""
+        return self.optimizers[0] if self.optimizers else None
+
+    @property
+    def updates(self) -> tuple[Update, ...]:
+        """Every update, optimizer by optimizer."""
+        return tuple(update for optimizer in self.optimizers for update in optimizer.updates)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The names of the variables that the graph trains."""
+        return tuple(variable.name for variable in self.variables if variable.trainable)
 
     @property
     def ends(self) -> tuple[Tensor, ...]:

@@ -10,9 +10,11 @@ from tf2ms.lower.label import is_default_name, label
 from tf2ms.rules.types import Lowered, Program, Step
 from tf2ms.structure.blocks import default_name, distinct, make_block, ordered, replace_groups
 from tf2ms.structure.check import check_equal
+from tf2ms.structure.flow import flow_names
 from tf2ms.structure.functions import make_functions
 from tf2ms.structure.groups import Body, Group, families, numbered, regions, scopes, units
 from tf2ms.structure.names import MODULE_CLASSES, Names, class_name, common_tokens_dropped, identifier
+from tf2ms.structure.training import loss_weight_names, penalty_function, schedule_block, shared_attributes
 from tf2ms.structure.types import Block, Function, Structure
 
 __all__ = ["Structure", "structure"]
@@ -33,13 +35,14 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
     """
     title = class_name(name)
     class_names = Names([*MODULE_CLASSES, title, f"{title}Loss", f"{title}WithLoss"])
-    function_names = Names(["main", "parse_args"])
+    function_names = Names(["main", "parse_args", *lowered.sums])
     blocks: list[Block] = []
     program = ordered(lowered.network)
     for finder in STYLES[style]:
         program = _grouped(program, finder, blocks, class_names)
     program, functions = make_functions(program, function_names)
     inputs = _input_names(lowered)
+    sums = tuple(penalty_function(name, formula) for name, formula in lowered.sums.items())
     network = _network(program, title, inputs)
     loss = None
     loss_functions: list[Function] = []
@@ -48,7 +51,10 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
         loss = _loss(body, f"{title}Loss", inputs, network, lowered)
         check_equal(lowered.loss, body, {function.name: function for function in loss_functions})
     check_equal(lowered.network, program, {function.name: function for function in functions})
-    return Structure(lowered, tuple(blocks), (*functions, *loss_functions), network, loss, inputs)
+    schedules = tuple(
+        None if rate is None else schedule_block(rate, class_names.take("LearningRate")) for rate in lowered.schedules
+    )
+    return Structure(lowered, tuple(blocks), (*functions, *sums, *loss_functions), network, loss, schedules, inputs)
 
 
 def _grouped(program: Program, finder: Finder, blocks: list[Block], class_names: Names) -> Program:
@@ -67,10 +73,11 @@ def _grouped(program: Program, finder: Finder, blocks: list[Block], class_names:
 
 
 def _network(program: Program, name: str, inputs: Mapping[Tensor, str]) -> Block:
-    attributes = _attributes(program.steps)
+    attributes = _attributes(program.walk())
     locals_ = {tensor: inputs[tensor] for tensor in program.inputs}
     locals_.update(_tensor_names(program, attributes))
-    return Block(name, "The network.", (), {}, program, tuple(attributes), locals_)
+    locals_.update(flow_names(program, locals_))
+    return Block(name, "The network.", (), {}, program, shared_attributes(tuple(program.walk()), attributes), locals_)
 
 
 def _attributes(steps: Iterable[Step]) -> list[str]:
@@ -81,7 +88,7 @@ def _attributes(steps: Iterable[Step]) -> list[str]:
 
 def _tensor_names(program: Program, attributes: Iterable[str]) -> dict[Tensor, str]:
     names: dict[Tensor, str] = {}
-    for step, attribute in zip(program.steps, attributes, strict=True):
+    for step, attribute in zip(program.walk(), attributes, strict=True):
         for index, tensor in enumerate(step.outputs):
             own = "_".join(part for part in tensor.node.split("/")[:1])
             several = identifier(own) if step.layer is not None else f"{attribute}_{index}"
@@ -93,10 +100,11 @@ def _tensor_names(program: Program, attributes: Iterable[str]) -> dict[Tensor, s
 
 
 def _loss(program: Program, name: str, inputs: Mapping[Tensor, str], network: Block, lowered: Lowered) -> Block:
-    attributes = _attributes(program.steps)
-    names = {tensor: network.names.get(tensor) or inputs[tensor] for tensor in program.inputs}
+    attributes = _attributes(program.walk())
+    weights = loss_weight_names(lowered, network)
+    names = {t: weights.get(t) or network.names.get(t) or inputs[t] for t in program.inputs}
     taken = Names(names.values())
-    for step, attribute in zip(program.steps, attributes, strict=True):
+    for step, attribute in zip(program.walk(), attributes, strict=True):
         for tensor in step.outputs:
             names[tensor] = taken.take(attribute)
     return Block(name, "The loss.", (), {}, program, tuple(attributes), names)

@@ -26,7 +26,7 @@ def check_equal(flat: Program, structured: Program, functions: Mapping[str, Func
     renamed: dict[Tensor, Tensor] = {}
     for step in _expand(structured.steps, functions, renamed):
         other = wanted.get(step.outputs)
-        if other is None or (step.form, step.inputs) != (other.form, other.inputs):
+        if other is None or (step.form, step.inputs, step.flow) != (other.form, other.inputs, other.flow):
             raise StructureError(f"structuring changed '{step.outputs[0]}'; please report this graph")
         if arguments_of(step) != arguments_of(other) or _weights(step) != _weights(other):
             raise StructureError(f"structuring changed the arguments of '{step.outputs[0]}'; please report this graph")
@@ -49,7 +49,7 @@ def _expand(
             given = {**layer.block.defaults, **dict(layer.arguments)}
             yield from _expand(_instance(layer.block, step, given, layer.inner), functions, renamed)
         elif step.op in functions and layer is None:
-            yield from _function(functions[step.op], step)
+            yield from _expand(tuple(_function(functions[step.op], step)), functions, renamed)
         else:
             yield step
 
@@ -95,6 +95,7 @@ def _function(function: Function, call: Step) -> Iterator[Step]:
     for own in function.program.steps:
         names = tuple(places[: len(own.origins)])
         del places[: len(own.origins)]
-        outputs = tuple(Tensor(names[0], tensor.index) for tensor in own.outputs)
+        last = own.origins.index(own.outputs[0].node)  # of a call, the place of what the function returns
+        outputs = tuple(Tensor(names[last], tensor.index) for tensor in own.outputs)
         tensors.update(zip(own.outputs, outputs, strict=True))
         yield Step(outputs, own.form, tuple(tensors[t] for t in own.inputs), None, (), names, own.op)

@@ -52,7 +52,8 @@ def make_functions(program: Program, names: Names) -> tuple[Program, list[Functi
 
 
 def _is_formula(step: Step) -> bool:
-    return step.layer is None and not step.weights
+    plain = step.layer is None and step.flow is None and not step.weights
+    return plain and bool(step.origins)
 
 
 def _tree(body: Body, root: int) -> tuple[list[int], tuple[Tensor, ...]]:

@@ -17,7 +17,7 @@ from typing import Any
 import networkx as nx
 
 from tf2ms.graph import Tensor
-from tf2ms.rules.types import Program, Step, Value
+from tf2ms.rules.types import Program, Step, Value, layer_key
 from tf2ms.structure.types import weight_key
 
 _UNIT_STARTS = {"nn.Conv2d": "Conv", "nn.Dense": "Dense"}
@@ -44,6 +44,15 @@ class Body:
         self.producer = {tensor: index for index, step in enumerate(program.steps) for tensor in step.outputs}
 
     @cached_property
+    def shared(self) -> frozenset[int]:
+        """The steps that are calls of one layer; a class around one of them could not be called by the other."""
+        calls: dict[object, list[int]] = defaultdict(list)
+        for index, step in enumerate(self.steps):
+            if (key := layer_key(step)) is not None:
+                calls[key].append(index)
+        return frozenset(index for same in calls.values() if len(same) > 1 for index in same)
+
+    @cached_property
     def readers(self) -> Mapping[Tensor, tuple[int, ...]]:
         """For each tensor, the steps that read it; -1 stands for being an output of the program."""
         found: dict[Tensor, list[int]] = defaultdict(list)
@@ -66,6 +75,8 @@ class Body:
     def group(self, members: Iterable[int], label: tuple[str, ...]) -> Group | None:
         """The members as a group in canonical order; None if something outside lies between two of them."""
         inside = set(members)
+        if not inside.isdisjoint(self.shared):
+            return None
         outputs = [
             tensor
             for index in sorted(inside)
@@ -123,6 +134,8 @@ class Body:
 
 def _kind(step: Step) -> tuple[Any, ...]:
     """What must be equal for two steps to be the same up to arguments."""
+    if step.flow is not None:
+        return ("flow", id(step.flow))  # like no other
     if step.layer is None:
         return ("form", *((name, weight_key(weight)) for name, weight in step.weights))
     return (step.layer.cls, tuple(sorted(arguments_of(step))))

@@ -21,8 +21,8 @@ class Block:
     """A cell class.
 
     `parameters` are the constructor's, with a default or None in `defaults`. `program` is the body, written with
-    `Argument`s; `attributes[i]` names the attribute of step i (empty for a step without layer or weight), `names`
-    the local variable of each tensor.
+    `Argument`s; `attributes[i]` names the attribute of step i of its walk, bodies included (empty for a step without
+    layer or weight), `names` the local variable of each tensor.
     """
 
     name: str
@@ -54,21 +54,32 @@ class Function:
 
 @dataclass(frozen=True)
 class Structure:
-    """Classes and functions in the order in which they must be defined, the network and the loss last."""
+    """Classes and functions in the order in which they must be defined, the network and the loss last.
+
+    `schedules` are the learning rates of the optimizers, None where one is constant.
+    """
 
     lowered: Lowered
     blocks: tuple[Block, ...]
     functions: tuple[Function, ...]
     network: Block
     loss: Block | None
+    schedules: tuple[Block | None, ...] = ()
     inputs: Mapping[Tensor, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def parameters_of(
     block: Block, steps: tuple[Step, ...] | None = None, prefix: str = ""
 ) -> Iterator[tuple[str, Weight]]:
-    """(name in the MindSpore checkpoint, weight) for everything the block holds, in order; `steps` of an instance."""
-    for step, attribute in zip(steps or block.program.steps, block.attributes, strict=True):
+    """(name in the MindSpore checkpoint, weight) for everything the block holds, in order; `steps` of an instance.
+
+    A layer that is called twice is held once.
+    """
+    seen: set[str] = set()
+    for step, attribute in zip(steps or tuple(block.program.walk()), block.attributes, strict=True):
+        if step.layer is not None and attribute in seen:
+            continue
+        seen.add(attribute)
         if isinstance(step.layer, BlockLayer) and step.layer.block is not None:
             yield from parameters_of(step.layer.block, step.layer.inner, f"{prefix}{attribute}.")
         elif step.layer is not None:

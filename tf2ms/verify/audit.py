@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from tf2ms.errors import SourceError
+from tf2ms.flow import recover_flow
 from tf2ms.graph import Graph, Tensor, build_graph
 from tf2ms.layout import assign_layout
 from tf2ms.lower import lower
 from tf2ms.rewrite import rewrite
-from tf2ms.rules.optimizer import OPTIMIZERS
 from tf2ms.rules.registry import layout_of
 from tf2ms.rules.types import Code, Lowered, Step
 from tf2ms.source import infer_shapes, read_source
@@ -104,7 +104,7 @@ def audit(
     file, cls, tree = _port(port)
     found = read_source(source)
     graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
-    roles = split(graph, None, outputs, loss)
+    roles = recover_flow(split(graph, None, outputs, loss), found.graph_def)
     layout = assign_layout(rewrite(roles.graph, roles.ends), layout_of, roles.outputs)
     lowered = lower(layout, roles, allow_unsupported=True)
     wanted = tuple(_wanted(lowered))
@@ -237,10 +237,9 @@ def _line(tree: ast.Module, path: str | None) -> int | None:
 
 
 def _hyperparameters(roles: Roles, tree: ast.Module) -> Iterator[Departure]:
-    if roles.optimizer is None:
+    if roles.optimizer is None or len(roles.optimizers) > 1:
         return
-    rule = OPTIMIZERS[roles.optimizer.op]
-    wanted = {rule.hyperparameters[name]: value for name, value in roles.optimizer.hyperparameters.items()}
+    rule, wanted = roles.optimizer.rule, roles.optimizer.arguments()
     for call in optimizer_calls(tree):
         if f"nn.{call.cls}" != rule.cls:
             yield Departure("wrong optimizer", call.cls, str(roles.optimizer), line=call.line)

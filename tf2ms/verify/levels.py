@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from tf2ms.graph import Tensor
-from tf2ms.rules.optimizer import OPTIMIZERS
 from tf2ms.verify.arrays import SavedArrays, save_arrays
 from tf2ms.verify.compare import Difference, by_norm, largest, updates
 from tf2ms.verify.plan import Layer, Plan, Watched, function_of, watched
@@ -365,10 +364,9 @@ def _settings(sides: Sides) -> Iterator[Check]:
     """The optimizer's class and numbers, wherever the generated file makes it."""
     plan = sides.plan
     optimizer = plan.roles.optimizer
-    if optimizer is None:
+    if optimizer is None or len(plan.roles.optimizers) > 1:
         return
-    rule = OPTIMIZERS[optimizer.op]
-    wanted = {rule.hyperparameters[name]: value for name, value in optimizer.hyperparameters.items()}
+    rule, wanted = optimizer.rule, optimizer.arguments()
     lines = _optimizer_lines(plan.module)
     made = sides.mindspore.call("settings")
     for function in ("create_optimizer", "create_train_step"):

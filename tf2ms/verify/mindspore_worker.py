@@ -22,9 +22,6 @@ from tf2ms.verify.arrays import SavedArrays, save_arrays
 from tf2ms.verify.module import import_file
 from tf2ms.verify.process import serve
 
-SLOTS = {"m": "moment1", "v": "moment2", "accum": "moments"}
-"""TensorFlow's slots -> attributes of MindSpore's optimizers, where they are called otherwise."""
-
 _POWERS = {"beta1_power": "beta1", "beta2_power": "beta2"}
 
 
@@ -167,12 +164,12 @@ class Side:
         return self._made_step
 
     def _by_variable(self, parameters: Sequence[Any], arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        pairs = zip(parameters, arrays, strict=True)
-        return {
-            self._entries[parameter.name]["variable"]: to_tensorflow(self._entries[parameter.name], array)
-            for parameter, array in pairs
-            if parameter.name in self._entries
-        }
+        found: dict[str, np.ndarray] = {}
+        for parameter, array in zip(parameters, arrays, strict=True):
+            if parameter.name in self._entries:
+                entry = self._entries[parameter.name]
+                _put(found, entry["variable"], to_tensorflow(entry, array, change=True), entry)
+        return found
 
     # -- update --------------------------------------------------------------------------------------------------------
 
@@ -196,7 +193,7 @@ class Side:
         Args:
             before: what TensorFlow had: `before:NAME`, `gradient:NAME`.
             path: takes the variables and slots afterwards, by TensorFlow's names and in its layout.
-            slots: for each variable, TensorFlow's slot variables by the names of the rule.
+            slots: for each variable, TensorFlow's slot variables by the attributes that hold them here.
             done: steps made before.
 
         Returns the slots that this optimizer does not hold.
@@ -209,8 +206,10 @@ class Side:
         parameters = list(optimizer.parameters)
         entries = [self._entries.get(parameter.name) for parameter in parameters]
         unheld: set[str] = set()
-        if hasattr(optimizer, "global_step"):
-            assign(optimizer.global_step, ms.Tensor(np.full(optimizer.global_step.shape, done, np.int32)))
+        owners = _owners(optimizer)
+        for owner in getattr(optimizer, "optimizers", [optimizer]):
+            if hasattr(owner, "global_step"):
+                assign(owner.global_step, ms.Tensor(np.full(owner.global_step.shape, done, np.int32)))
         gradients = []
         for index, (parameter, entry) in enumerate(zip(parameters, entries, strict=True)):
             name = entry["variable"] if entry else ""
@@ -218,26 +217,30 @@ class Side:
                 gradients.append(ms.ops.zeros_like(parameter))
                 continue
             assign(parameter, ms.Tensor(to_mindspore(entry, state[f"before:{name}"])))
-            gradients.append(ms.Tensor(to_mindspore(entry, state[f"gradient:{name}"])))
+            gradients.append(ms.Tensor(to_mindspore(entry, state[f"gradient:{name}"], change=True)))
             for slot, variable in slots[name].items():
-                held = _slot(optimizer, slot, index)
+                owner, place = owners[index]
+                held = _slot(owner, slot, place)
                 if held is None:
                     unheld.add(slot)
                 elif slot in _POWERS:
-                    assign(held, ms.Tensor(_power(state[f"before:{variable}"], _beta(optimizer, slot))))
+                    assign(held, ms.Tensor(_power(state[f"before:{variable}"], _beta(owner, slot))))
                 else:
-                    assign(held, ms.Tensor(to_mindspore(entry, state[f"before:{variable}"])))
-        optimizer(tuple(gradients))
+                    assign(held, ms.Tensor(to_mindspore(entry, state[f"before:{variable}"], change=True)))
+        prepare = getattr(self._module, "prepare_gradients", None)
+        optimizer(prepare(tuple(gradients)) if prepare else tuple(gradients))
         after: dict[str, np.ndarray] = {}
         for index, (parameter, entry) in enumerate(zip(parameters, entries, strict=True)):
             if entry is None or f"gradient:{entry['variable']}" not in state:
                 continue
-            after[entry["variable"]] = to_tensorflow(entry, parameter.asnumpy())
+            _put(after, entry["variable"], to_tensorflow(entry, parameter.asnumpy()), entry)
             for slot, variable in slots[entry["variable"]].items():
-                held = _slot(optimizer, slot, index)
-                if held is not None and variable not in after:
+                owner, place = owners[index]
+                held = _slot(owner, slot, place)
+                if held is not None and (variable not in after or (entry.get("gates") and slot not in _POWERS)):
                     array = held.asnumpy()
-                    after[variable] = array * _beta(optimizer, slot) if slot in _POWERS else to_tensorflow(entry, array)
+                    moved = array * _beta(owner, slot) if slot in _POWERS else to_tensorflow(entry, array, change=True)
+                    _put(after, variable, moved, entry)
         save_arrays(path, after)
         return {"unheld": sorted(unheld)}
 
@@ -327,8 +330,20 @@ def _number(value: Any) -> Any:
     return value.asnumpy() if hasattr(value, "asnumpy") else value
 
 
+def _owners(optimizer: Any) -> list[tuple[Any, int]]:
+    """For each parameter, the optimizer that updates it and its place there: several may be joined in one cell."""
+    if not hasattr(optimizer, "optimizers"):
+        return [(optimizer, index) for index in range(len(optimizer.parameters))]
+    found = {
+        place: (owner, index)
+        for owner, places in zip(optimizer.optimizers, optimizer.places, strict=True)
+        for index, place in enumerate(places)
+    }
+    return [found[place] for place in range(len(optimizer.parameters))]
+
+
 def _slot(optimizer: Any, slot: str, index: int) -> Any:
-    held = getattr(optimizer, SLOTS.get(slot, slot), None)
+    held = getattr(optimizer, slot, None)
     if held is None or slot in _POWERS:
         return held
     return held[index]
@@ -357,22 +372,46 @@ def _power(theirs: np.ndarray, beta: np.float32) -> np.ndarray:
 # -- layout ------------------------------------------------------------------------------------------------------------
 
 
-def to_mindspore(entry: dict[str, Any], value: np.ndarray) -> np.ndarray:
-    """A variable's value as the map says that the parameter holds it."""
+def _put(found: dict[str, np.ndarray], variable: str, value: np.ndarray, entry: Mapping[str, Any]) -> None:
+    """A variable's value; where several parameters hold parts of it, their sum."""
+    found[variable] = found[variable] + value if variable in found and entry.get("gates") else value
+
+
+def to_mindspore(entry: dict[str, Any], value: np.ndarray, change: bool = False) -> np.ndarray:
+    """A variable's value as the map says that the parameter holds it; or, `change`, what is added to it."""
+    entry.setdefault("shape_in_tensorflow", list(value.shape))
+    if gates := entry.get("gates"):
+        chosen = value[slice(*gates["rows"])] if gates["rows"] else value
+        ordered = chosen.reshape(*chosen.shape[:-1], len(gates["order"]), -1)[..., gates["order"], :]
+        value = (ordered * np.asarray(gates["factor"], value.dtype) + _added(gates, value, change)).reshape(
+            chosen.shape
+        )
     grouped = value.reshape(entry["reshape"]) if entry.get("reshape") else value
     moved = grouped.transpose(entry["perm"]) if entry["perm"] else grouped
-    entry.setdefault("shape_in_tensorflow", list(value.shape))
     return np.ascontiguousarray(moved.reshape(entry["shape"]))
 
 
-def to_tensorflow(entry: Mapping[str, Any], value: np.ndarray) -> np.ndarray:
-    """The way back; the variable's shape is known from the way there."""
-    shape = entry["shape_in_tensorflow"]
+def to_tensorflow(entry: Mapping[str, Any], value: np.ndarray, change: bool = False) -> np.ndarray:
+    """The way back; the variable's shape is known from the way there. What the parameter does not hold is zero."""
+    shape, gates = entry["shape_in_tensorflow"], entry.get("gates")
     grouped = entry.get("reshape") or shape
     if entry["perm"]:
         between = [grouped[axis] for axis in entry["perm"]]
         value = value.reshape(between).transpose(np.argsort(entry["perm"]))
-    return np.ascontiguousarray(value.reshape(shape))
+    if not gates:
+        return np.ascontiguousarray(value.reshape(shape))
+    whole = np.zeros(shape, value.dtype)
+    if gates["factor"]:
+        chosen = whole[slice(*gates["rows"])] if gates["rows"] else whole
+        ordered = value.reshape(*chosen.shape[:-1], len(gates["order"]), -1)
+        ordered = ordered - _added(gates, value, change)
+        chosen[...] = ordered[..., np.argsort(gates["order"]), :].reshape(chosen.shape)
+    return whole
+
+
+def _added(gates: Mapping[str, Any], value: np.ndarray, change: bool) -> np.ndarray:
+    """What the graph adds to each gate; nothing to a gradient."""
+    return np.asarray((0.0 if change else gates["added"]) or 0.0, value.dtype).reshape(-1, 1)
 
 
 def tensors(feeds: Mapping[str, np.ndarray], inputs: Sequence[Mapping[str, Any]]) -> list[Any]:

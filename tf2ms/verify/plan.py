@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from tf2ms.errors import SourceError
+from tf2ms.flow import recover_flow
 from tf2ms.graph import Graph, Node, Tensor, build_graph
 from tf2ms.graph.build import is_variable
 from tf2ms.layout import Layout, assign_layout, channels_first_perm
 from tf2ms.rewrite import rewrite
-from tf2ms.rules.optimizer import OPTIMIZERS, is_apply
+from tf2ms.rules.optimizer import is_apply
 from tf2ms.rules.registry import find_rule, layout_of
 from tf2ms.source import infer_shapes, read_source
-from tf2ms.split import Roles, split
+from tf2ms.split import Optimizer, Roles, split
 from tf2ms.split.initializers import find_initializers
 from tf2ms.verify.types import Place
 
@@ -62,7 +63,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Apply:
-    """One variable's update in the graph: the gradient that it gets, and its slots by the names of the rule."""
+    """One variable's update in the graph: the gradient that it gets, and its slots by MindSpore's names."""
 
     variable: str
     gradient: str
@@ -137,12 +138,13 @@ def make_plan(source: Any, folder: str | Path, shapes: Mapping[str, Any] | None 
         raise SourceError(f"'{module}' is not of this graph, which has no {foreign[0]}; convert the graph again")
     cut = [name for name in fed if not graph[Tensor.parse(name).node].op.startswith("Placeholder")]
     roles = split(graph, fed if cut else None, [item["tensor"] for item in mapping["outputs"]], mapping["loss"])
+    roles = recover_flow(roles, found.graph_def)
     images = [item["perm"] for item in mapping["inputs"] if len(item["shape"] or ()) >= 3]
     layout = assign_layout(
         rewrite(roles.graph, roles.ends), layout_of, roles.outputs, bool(images) and not any(image for image in images)
     )
     positions = {name: index for index, name in enumerate(layout.graph.order(tensor.node for tensor in roles.ends))}
-    applies = tuple(_applies(graph)) if roles.loss else ()
+    applies = tuple(apply for optimizer in roles.optimizers for apply in _applies(graph, optimizer))
     return Plan(
         graph_def=found.graph_def,
         graph=graph,
@@ -150,7 +152,7 @@ def make_plan(source: Any, folder: str | Path, shapes: Mapping[str, Any] | None 
         roles=roles,
         map=mapping,
         module=module,
-        layers=tuple(sorted(_layers(mapping, layout, positions), key=lambda layer: layer.position)),
+        layers=tuple(sorted(_layers(mapping, graph, layout, positions), key=lambda layer: layer.position)),
         outputs=tuple(
             Watched(item["tensor"], tuple(item["perm"]) if item["perm"] else None) for item in mapping["outputs"]
         ),
@@ -188,18 +190,27 @@ def read_map(folder: str | Path) -> tuple[dict[str, Any], Path]:
 # -- layers ------------------------------------------------------------------------------------------------------------
 
 
-def _layers(mapping: Mapping[str, Any], layout: Layout, positions: Mapping[str, int]) -> Iterator[Layer]:
+def _layers(mapping: Mapping[str, Any], graph: Graph, layout: Layout, positions: Mapping[str, int]) -> Iterator[Layer]:
+    """The layers whose values TensorFlow can give: not those inside a loop, nor what stands for a whole loop."""
     for item in mapping["layers"]:
         node = layout.graph.nodes.get(item["node"])
-        if node is None or node.name not in positions:
+        if node is None or node.name not in positions or node.name not in graph:
             continue
         data = [tensor for tensor in node.inputs if not layout.graph[tensor.node].is_weight()]
+        if any(_foreign(graph, layout, tensor) for tensor in data):
+            continue
         yield Layer(
             Place(item["node"], item["path"], item["line"]),
             watched(layout, Tensor(node.name)),
             tuple(watched(layout, tensor) for tensor in data),
             positions[node.name],
         )
+
+
+def _foreign(graph: Graph, layout: Layout, tensor: Tensor) -> bool:
+    """Whether TensorFlow's graph has no such node: a recurrent layer in place of a loop."""
+    node = layout.graph[tensor.node]
+    return node.name not in graph and bool(node.origins)
 
 
 def watched(layout: Layout, tensor: Tensor) -> Watched:
@@ -247,13 +258,10 @@ def variables_of(graph: Graph, needed: Collection[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _applies(graph: Graph) -> Iterator[Apply]:
-    for node in graph:
-        if node.op in OPTIMIZERS:
-            rule = OPTIMIZERS[node.op]
-            inputs = dict(zip(rule.inputs, node.inputs, strict=True))
-            slots = {name: inputs[name].node for name in rule.slots() if is_variable(graph[inputs[name].node])}
-            yield Apply(_variable_name(graph[inputs["var"].node]), str(inputs["grad"]), slots)
+def _applies(graph: Graph, optimizer: Optimizer) -> Iterator[Apply]:
+    for update in optimizer.updates:
+        slots = {optimizer.rule.slots[name]: node for name, node in update.slots.items()}
+        yield Apply(_variable_name(graph[update.variable]), str(update.gradient), slots)
 
 
 def _train_ops(graph: Graph) -> tuple[str, ...]:

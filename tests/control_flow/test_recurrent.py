@@ -1,0 +1,130 @@
+"""Recurrent layers of Keras and of TensorFlow 1: as MindSpore's layers where those are the same, else as loops."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from cells import GRU, LSTM, RNN, Stack
+from loops import distance, frames, functional, v1
+
+import tf2ms
+
+keras = tf.keras
+layers = keras.layers
+X = np.random.default_rng(2).normal(size=(3, 6, 5)).astype("float32")
+CPU_TANH = 1e-4
+"""nn.GRU and nn.RNN take MindSpore's own tanh, which is off by as much on CPU (the row says so)."""
+
+KERAS = {
+    "LSTM sequence": (lambda x: layers.LSTM(4, return_sequences=True)(x), "nn.LSTM(5, 4, batch_first=True)", 2e-6),
+    "LSTM last": (lambda x: layers.LSTM(4)(x), "nn.LSTM(5, 4, batch_first=True)", 2e-6),
+    "LSTM states": (lambda x: layers.LSTM(4, return_sequences=True, return_state=True)(x), "nn.LSTM(5, 4", 2e-6),
+    "LSTM without bias": (lambda x: layers.LSTM(5, use_bias=False)(x), "has_bias=False", 2e-6),
+    "LSTM backwards": (lambda x: layers.LSTM(4, go_backwards=True, return_sequences=True)(x), "nn.LSTM(5, 4", 2e-6),
+    "LSTM from states": (
+        lambda x: layers.LSTM(4)(x, initial_state=[layers.Dense(4)(x[:, 0]), layers.Dense(4)(x[:, 1])]),
+        "nn.LSTM(5, 4, batch_first=True)",
+        2e-6,
+    ),
+    "GRU": (lambda x: layers.GRU(4, return_sequences=True)(x), "nn.GRU(5, 4, batch_first=True)", CPU_TANH),
+    "GRU last": (lambda x: layers.GRU(4, return_state=True)(x), "nn.GRU(5, 4", CPU_TANH),
+    "RNN": (lambda x: layers.SimpleRNN(4, return_sequences=True)(x), "nn.RNN(5, 4, batch_first=True)", CPU_TANH),
+    "RNN with ReLU": (lambda x: layers.SimpleRNN(4, activation="relu")(x), 'nonlinearity="relu"', 2e-6),
+    "both ways": (lambda x: layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x), "nn.LSTM(5, 4", 2e-6),
+    "reset before": (lambda x: layers.GRU(4, reset_after=False)(x), "for step in range(6):", 1e-5),
+    "mask": (lambda x: layers.LSTM(4)(layers.Masking()(x)), "for step in range(6):", 1e-5),
+    "hard sigmoid": (lambda x: layers.LSTM(4, recurrent_activation="hard_sigmoid")(x), "for step in range(6):", 1e-5),
+    "two cells": (lambda x: layers.RNN([layers.LSTMCell(4), layers.LSTMCell(3)])(x), "for step in range(6):", 1e-5),
+}
+
+
+def model_of(make, length=6):
+    keras.backend.clear_session()
+    x = keras.Input((length, 5), name="x")
+    model = keras.Model(x, make(x))
+    for variable in model.weights:
+        random = np.random.default_rng(zlib.crc32(variable.path.encode()))
+        variable.assign(random.normal(0, 0.5, variable.shape))
+    return model
+
+
+@pytest.mark.parametrize(("make", "written", "allowed"), KERAS.values(), ids=KERAS)
+def test_keras(make, written, allowed):
+    model = model_of(make)
+    run = functional(lambda x: model(x, training=False), X, specs=[tf.TensorSpec((None, 6, 5), tf.float32, name="x")])
+    assert run.differs() < allowed and run.differs("graph") < allowed
+    assert written in run.code
+    assert ("for step" in run.code) == written.startswith("for")
+
+
+@pytest.mark.parametrize("name", ["LSTM sequence", "GRU", "mask"])
+def test_gradient_with_respect_to_the_sequence(name):
+    make, _, allowed = KERAS[name]
+    model = model_of(make)
+    x = tf.constant(X)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(model(x, training=False))
+    run = functional(lambda x: model(x, training=False), X)
+    assert distance(run.gradient()[0], tape.gradient(total, x).numpy()) < max(allowed, 1e-5)
+
+
+def test_any_length():
+    model = model_of(lambda x: layers.LSTM(4, return_sequences=True)(x), length=None)
+    spec = [tf.TensorSpec((None, None, 5), tf.float32, name="x")]
+    run = functional(lambda x: model(x, training=False), X, specs=spec)
+    assert run.differs() < 2e-6
+    assert "nn.LSTM(5, 4, batch_first=True)" in run.code
+
+
+def test_from_a_saved_model(tmp_path):
+    model = model_of(lambda x: layers.LSTM(3)(layers.LSTM(4, return_sequences=True)(x)))
+    model.export(str(tmp_path / "model"), verbose=False)
+    conversion = tf2ms.convert(tmp_path / "model")
+    (found,) = conversion.run({conversion.map["inputs"][0]["tensor"]: X})
+    assert distance(found, model(X).numpy()) < 2e-6
+    assert conversion.code.count("= nn.LSTM(") == 2
+    held = {item["name"].rpartition(".")[2] for item in conversion.map["parameters"]}
+    assert held == {"weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"}
+
+
+FRAMES = {
+    "LSTM": (lambda: LSTM(4), {}, "nn.LSTM(5, 4, batch_first=True)", 2e-6),
+    "LSTM with another forget bias": (lambda: LSTM(5, forget_bias=0.3), {}, "nn.LSTM(5, 5", 2e-6),
+    "RNN": (lambda: RNN(4), {}, "nn.RNN(5, 4, batch_first=True)", CPU_TANH),
+    "RNN with ReLU": (lambda: RNN(4, tf.nn.relu), {}, 'nonlinearity="relu"', 2e-6),
+    "time first": (lambda: LSTM(4), {"time_major": True}, "nn.LSTM(5, 4)", 2e-6),
+    "GRU": (lambda: GRU(4), {}, "for step in range(6):", 1e-5),
+    "lengths": (lambda: LSTM(4), {"sequence_length": [6, 3, 2]}, "for step in range(6):", 1e-5),
+    "peepholes": (lambda: LSTM(4, peepholes=True, projection=3), {}, "for step in range(6):", 1e-5),
+    "two cells": (lambda: Stack(LSTM(4), LSTM(3)), {}, "for step in range(6):", 1e-5),
+}
+
+
+@pytest.mark.parametrize(("cell", "options", "written", "allowed"), FRAMES.values(), ids=FRAMES)
+def test_dynamic_rnn(cell, options, written, allowed):
+    x_value = X.transpose(1, 0, 2).copy() if options.get("time_major") else X
+
+    def build():
+        x = v1.placeholder(tf.float32, x_value.shape, name="x")
+        outputs, states = v1.nn.dynamic_rnn(cell(), x, dtype=tf.float32, **options)
+        return [x], [outputs, *tf.nest.flatten(states)]
+
+    run = frames(build, x_value)
+    assert run.differs() < allowed and run.differs("graph") < allowed
+    assert written in run.code
+    assert ("for step" in run.code or "while " in run.code) == (not written.startswith(("nn.", "nonl")))
+
+
+def test_lengths_that_are_fed():
+    def build():
+        x, lengths = v1.placeholder(tf.float32, X.shape, name="x"), v1.placeholder(tf.int32, (3,), name="lengths")
+        outputs, states = v1.nn.dynamic_rnn(LSTM(4), x, sequence_length=lengths, dtype=tf.float32)
+        return [x, lengths], [outputs, *tf.nest.flatten(states)]
+
+    run = frames(build, X, np.array([2, 4, 1], np.int32))
+    assert run.differs() < 1e-5 and run.differs("graph") < 1e-5
+    assert "while " in run.code and "outputs[step] = " in run.code

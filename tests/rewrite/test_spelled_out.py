@@ -1,0 +1,213 @@
+"""Layers that TensorFlow spells out in small ops are written as layers, and compute and train the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import (
+    assert_same_outputs,
+    assert_same_training,
+    build,
+    conv,
+    convert,
+    dense,
+    placeholder,
+    relative,
+    transposes,
+    variable,
+)
+
+import tf2ms
+
+v1 = tf.compat.v1
+
+
+def _loss(y):
+    return [y], tf.reduce_mean(tf.square(y - placeholder(y.shape.as_list(), "label")))
+
+
+def _trained(make, tmp_path, *wanted, lacks=(), **options):
+    """Builds `make` with a loss, converts, compares outputs, loss and gradients; returns the code."""
+    built = build(lambda: _loss(make()))
+    conversion = convert(built, tmp_path, **options)
+    for text in wanted:
+        assert text in conversion.code, f"{text}\n{conversion.code[:3500]}"
+    for text in lacks:
+        assert text not in conversion.code, text
+    assert_same_training(built, conversion)
+    return conversion.code
+
+
+@pytest.mark.parametrize("approximate", [False, True])
+def test_gelu(tmp_path, approximate):
+    wanted = 'approximate="tanh"' if approximate else "ops.gelu("
+    _trained(lambda: tf.nn.gelu(dense(placeholder([4, 6], "x"), 5), approximate), tmp_path, wanted)
+
+
+def test_gelu_as_bert_writes_it(tmp_path):
+    def make():
+        x = dense(placeholder([4, 6], "x"), 5)
+        return x * (0.5 * (1.0 + tf.math.erf(x / tf.sqrt(2.0))))
+
+    _trained(make, tmp_path, "ops.gelu(")
+
+
+def test_silu_and_hard_swish(tmp_path):
+    def make():
+        x = dense(placeholder([4, 6], "x"), 5)
+        y = dense(x * tf.sigmoid(x), 4, "second")
+        return y * tf.nn.relu6(y + 3.0) / 6.0
+
+    _trained(make, tmp_path, "ops.silu(", "ops.hardswish(")
+
+
+def test_what_only_looks_like_an_activation(tmp_path):
+    def make():
+        x = dense(placeholder([4, 6], "x"), 5)
+        return x * tf.sigmoid(2.0 * x) + 0.4 * x * (1.0 + tf.math.erf(x * 0.70710678)) + x * tf.nn.relu6(x + 2.0) / 6.0
+
+    _trained(make, tmp_path, lacks=("ops.silu(", "ops.gelu(", "hardswish"))
+
+
+def _layer_norm(x, axes=(-1,), scale=True, offset=True):
+    shape = [int(x.shape[axis]) for axis in axes]
+    mean, variance = tf.nn.moments(x, list(axes), keepdims=True)
+    gamma = variable("gamma", shape) if scale else None
+    beta = variable("beta", shape) if offset else None
+    return tf.nn.batch_normalization(x, mean, variance, beta, gamma, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("axes", "scale", "offset"), [((-1,), True, True), ((-2, -1), True, True), ((-1,), False, True)]
+)
+def test_layer_norm(tmp_path, axes, scale, offset):
+    def make():
+        x = dense(placeholder([4, 6], "x"), 12)[:, None, :] * variable("w", [3, 12])
+        return dense(tf.reshape(_layer_norm(x, axes, scale, offset), [4, 36]), 5, "head")
+
+    _trained(make, tmp_path, "nn.LayerNorm(", lacks=("rsqrt",))
+
+
+def test_layer_norm_over_channels_moves_nothing(tmp_path):
+    def make():
+        x = _layer_norm(conv(placeholder([2, 6, 7, 3], "x"), [3, 3], 8))
+        with v1.variable_scope("wide"):
+            flat = tf.reshape(x, [-1, 8])
+            x = tf.reshape(tf.matmul(flat, variable("kernel", [8, 12])), [2, 6, 7, 12]) + variable("bias", [12])
+        return conv(tf.nn.gelu(x), [1, 1], 4, name="narrow")
+
+    code = _trained(make, tmp_path, "ChannelNorm(", "nn.Conv2d(8, 12, 1")
+    assert transposes(code) == 0
+
+
+def test_dense_over_the_last_axis(tmp_path):
+    def make():
+        x = tf.tensordot(placeholder([2, 5, 6], "x"), variable("kernel", [6, 4]), [[2], [0]]) + variable("bias", [4])
+        return tf.linalg.matmul(x, variable("other", [7, 4]), transpose_b=True)
+
+    _trained(make, tmp_path, "nn.Dense(6, 4, ", "nn.Dense(4, 7, has_bias=False, ", lacks=("matmul",))
+
+
+def _inference(make, tmp_path, *wanted, lacks=(), batch=2):
+    built = build(make, batch)
+    conversion = convert(built, tmp_path, outputs=built.outputs)
+    for text in wanted:
+        assert text in conversion.code, f"{text}\n{conversion.code[:3500]}"
+    for text in lacks:
+        assert text not in conversion.code, text
+    assert_same_outputs(built, conversion)
+    return conversion
+
+
+@pytest.mark.parametrize("shape", [(None, 5, 6, 4), (None, 4)])
+@pytest.mark.parametrize(("scale", "offset"), [(True, True), (False, True), (True, False)])
+def test_batch_norm_in_inference(tmp_path, shape, scale, offset):
+    def make():
+        one = v1.ones_initializer()
+        mean, variance = variable("mean", [4]), variable("variance", [4], initializer=one)
+        gamma, beta = variable("gamma", [4]) if scale else None, variable("beta", [4]) if offset else None
+        return tf.nn.batch_normalization(placeholder(shape, "x"), mean, variance, beta, gamma, 1e-3)
+
+    _inference(make, tmp_path, f"nn.BatchNorm{len(shape) - 2 or 1}d(4, eps=0.001)", lacks=("rsqrt",))
+
+
+def test_reshaped_weights_are_weights(tmp_path):
+    def make():
+        x = placeholder([None, 6, 6, 3], "x")
+        kernel = tf.reshape(variable("kernel", [27, 5]), [3, 3, 3, 5])
+        y = tf.nn.conv2d(x, kernel, 1, "SAME") + tf.reshape(variable("bias", [5]), [1, 1, 1, 5])
+        return y * tf.reshape(tf.constant([1.0, 2, 3, 4, 5]), [1, 1, 1, 5])
+
+    _inference(make, tmp_path, 'nn.Conv2d(3, 5, 3, pad_mode="same", has_bias=True, ', lacks=("reshape((3",))
+
+
+def test_padding_becomes_the_convolutions(tmp_path):
+    def make():
+        x = tf.pad(placeholder([None, 9, 8, 3], "x"), [[0, 0], [0, 1], [2, 3], [0, 0]])
+        y = tf.nn.conv2d(x, variable("kernel", [3, 3, 3, 4]), 2, "VALID")
+        y = tf.pad(y, [[0, 0], [1, 1], [1, 0], [0, 0]])
+        return tf.nn.depthwise_conv2d(y, variable("deep", [3, 3, 4, 2]), [1, 1, 1, 1], "VALID")
+
+    _inference(make, tmp_path, "padding=(0, 1, 2, 3)", "padding=(1, 1, 1, 0)", lacks=("ops.pad",))
+
+
+def test_padding_with_other_numbers_stays(tmp_path):
+    def make():
+        x = tf.pad(placeholder([None, 9, 8, 3], "x"), [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=1.0)
+        return tf.nn.conv2d(x, variable("kernel", [3, 3, 3, 4]), 1, "VALID")
+
+    _inference(make, tmp_path, lacks=('pad_mode="pad"',))
+
+
+@pytest.mark.parametrize("pads", ["SAME", "VALID"])
+@pytest.mark.parametrize("deep", [False, True])
+def test_dilation_by_blocks(tmp_path, pads, deep):
+    def make():
+        x, rate = placeholder([2, 12, 13, 3], "x"), 2
+        around = (2, 2) if pads == "SAME" else (0, 0)
+        more = [-(size + sum(around)) % rate for size in (12, 13)]
+        x = tf.space_to_batch_nd(x, [rate] * 2, [[around[0], around[1] + extra] for extra in more])
+        if deep:
+            x = tf.nn.depthwise_conv2d(x, variable("kernel", [3, 3, 3, 2]), [1, 1, 1, 1], "VALID")
+        else:
+            x = tf.nn.conv2d(x, variable("kernel", [3, 3, 3, 4]), 1, "VALID")
+        return tf.nn.bias_add(
+            tf.batch_to_space(x, [rate] * 2, [[0, extra] for extra in more]), variable("b", x.shape[-1:])
+        )
+
+    mode = 'pad_mode="valid"' if pads == "VALID" else "dilation=2"
+    _inference(make, tmp_path, "dilation=2", mode, lacks=("space_to_batch", "padding="))
+
+
+def test_kept_dimensions(tmp_path):
+    def make():
+        x = conv(placeholder([None, 6, 6, 3], "x"), [3, 3], 4)
+        small = tf.reshape(tf.reduce_mean(x, [1, 2]), [tf.shape(x)[0], 1, 1, 4])
+        return x * tf.sigmoid(conv(small, [1, 1], 4, name="gate"))
+
+    assert transposes(_inference(make, tmp_path, "keep_dims=True", lacks=("reshape",)).code) == 0
+
+
+def test_transposed_convolution_has_its_bias(tmp_path):
+    def make():
+        x = placeholder([None, 5, 6, 3], "x")
+        y = tf.nn.conv2d_transpose(x, variable("kernel", [3, 3, 4, 3]), [tf.shape(x)[0], 10, 12, 4], 2, "SAME")
+        y = tf.nn.bias_add(y, variable("bias", [4]))
+        z = tf.nn.conv2d_transpose(y, variable("odd", [2, 2, 5, 4]), [tf.shape(y)[0], 19, 23, 5], 2, "SAME")
+        return z + variable("last", [5])
+
+    _inference(make, tmp_path, "nn.Conv2dTranspose(", "has_bias=True")
+
+
+def test_a_constant_that_is_the_layers_own_start_needs_no_array():
+    with tf.Graph().as_default() as graph:
+        x = placeholder([2, 4, 4, 3], "x")
+        y, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=tf.ones(3), offset=tf.zeros(3), mean=tf.zeros(3), variance=tf.ones(3), is_training=False
+        )
+        tf.identity(tf.nn.relu(y), name="y")
+    conversion = tf2ms.convert(graph, outputs=["y"])
+    value = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype("float32")
+    (actual,) = conversion.run({"x": value})
+    assert relative(actual, np.maximum(value / np.sqrt(1 + 1e-4), 0)) < 1e-5

@@ -1,0 +1,230 @@
+"""A training graph beside what tf2ms makes of it: loss, gradients, learning rate, variables and slots, step by step.
+
+Each step starts from TensorFlow's variables, slots and gradients, so that the steps are judged one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+import tf2ms
+from tf2ms.verify.arrays import save_arrays
+from tf2ms.verify.compare import largest, updates
+from tf2ms.verify.mindspore_worker import Side
+from tf2ms.verify.plan import _variable_name
+
+v1 = tf.compat.v1
+
+
+def assert_trains_like_tensorflow(
+    make: Callable[[], Mapping[str, Any]],
+    tmp_path: Any,
+    *,
+    steps: int = 10,
+    batch: int = 4,
+    mode: str = "graph",
+    feeds: Mapping[str, Any] | None = None,
+    loss_bar: float = 1e-6,
+    gradient_bar: float = 1e-4,
+    update_bar: float = 1e-6,
+    **options: Any,
+) -> tf2ms.Conversion:
+    """Builds, converts, runs both for `steps` steps; returns the conversion.
+
+    Args:
+        make: builds the graph; gives `loss`, `train` (the train op), and where there is one `rate`, the learning rate
+            (what is fetched from the graph), `statistics` (names of running statistics to compare).
+        tmp_path: where files go.
+        steps: how many steps.
+        batch: the size of free dimensions of placeholders.
+        mode: MindSpore's: "graph" or "pynative".
+        feeds: for a placeholder's name, (random, shape) -> array; normal numbers or 0 and 1 else.
+        loss_bar: relative difference of the loss.
+        gradient_bar: relative difference of gradients.
+        update_bar: of the largest update.
+        options: for `tf2ms.convert`.
+    """
+    import mindspore as ms
+
+    with tf.Graph().as_default() as graph:
+        v1.set_random_seed(5)
+        made = dict(make())
+        definition = graph.as_graph_def(add_shapes=True)
+        trained = [v for v in v1.trainable_variables() if tf.gradients(made["loss"], v)[0] is not None]
+        wanted = {v.op.name: tf.convert_to_tensor(tf.gradients(made["loss"], v)[0]) for v in trained}
+        variables = {v.op.name: v for v in [*v1.global_variables(), *v1.local_variables()]}
+        inputs = [node.outputs[0] for node in graph.get_operations() if node.type == "Placeholder"]
+        random = np.random.default_rng(3)
+
+        def feed() -> dict[Any, np.ndarray]:
+            return {tensor: _draw(tensor, batch, random, (feeds or {}).get(tensor.op.name)) for tensor in inputs}
+
+        with v1.Session(graph=graph) as session:
+            session.run([v1.global_variables_initializer(), v1.local_variables_initializer()])
+            np.savez(tmp_path / "start.npz", **session.run(variables))
+            conversion = tf2ms.convert(
+                GraphDef.FromString(definition.SerializeToString()),
+                checkpoint=str(tmp_path / "start.npz"),
+                name=options.pop("name", "Net"),
+                **options,
+            )
+            module = conversion.write(tmp_path / "out", force=True)[0]
+            side, slots = _side(module, conversion, tmp_path, session.run(variables)), _slots(conversion)
+            rates = list(_as_list(made.get("rate")))
+            found = conversion.roles.training_graph
+            used = {
+                _variable_name(found[update.variable]): graph.get_tensor_by_name(str(update.gradient))
+                for update in conversion.roles.updates
+                if not update.sparse
+            }
+            used = {name: tensor for name, tensor in used.items() if tensor.shape == wanted[name].shape}
+            for step in range(steps):
+                batch_now = feed()
+                before, gradients, loss, rate_now = session.run([variables, wanted, made["loss"], rates], batch_now)
+                applied, _ = session.run([used, made["train"]], batch_now)
+                after = session.run(variables)
+                for name, value in applied.items():  # the very numbers that were applied, to their last digit
+                    assert largest(gradients[name], value).within(1e-4) or np.abs(gradients[name] - value).max() < 1e-7
+                _save(tmp_path, batch_now, before, gradients | applied)
+                ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+                try:
+                    _fill(side, before)
+                    where = f"step {step}"
+                    _compare_loss(side, conversion, tmp_path, loss, gradients, where, (loss_bar, gradient_bar))
+                    _compare_rates(side, rate_now, step, where)
+                    _compare_update(side, tmp_path, slots, before, after, step, where, update_bar)
+                    if made.get("statistics"):
+                        _fill(side, before)
+                        _compare_statistics(side, conversion, tmp_path, made["statistics"], after, where)
+                finally:
+                    ms.set_context(mode=ms.PYNATIVE_MODE)
+    return conversion
+
+
+def _as_list(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _draw(tensor: Any, batch: int, random: np.random.Generator, own: Any) -> np.ndarray:
+    shape = [batch if size is None else size for size in tensor.shape.as_list()]
+    dtype = tensor.dtype.as_numpy_dtype
+    if own is not None:
+        return np.asarray(own(random, shape)).astype(dtype)
+    if tensor.dtype.is_integer:
+        return random.integers(0, 2, shape).astype(dtype)
+    return random.standard_normal(shape).astype(dtype)
+
+
+def _side(module: Any, conversion: tf2ms.Conversion, tmp_path: Any, values: Mapping[str, np.ndarray]) -> Side:
+    held = [dict(entry) for entry in conversion.map["parameters"]]
+    save_arrays(tmp_path / "weights.npz", {entry["variable"]: values[entry["variable"]] for entry in held})
+    side = Side()
+    found = side.load(str(module), held, str(tmp_path / "weights.npz"), True)
+    assert not found["problems"], found["problems"]
+    return side
+
+
+def _slots(conversion: tf2ms.Conversion) -> dict[str, dict[str, str]]:
+    graph, found = conversion.roles.training_graph, {}
+    for optimizer in conversion.roles.optimizers:
+        for update in optimizer.updates:
+            own = {optimizer.rule.slots[name]: _variable_name(graph[node]) for name, node in update.slots.items()}
+            found[_variable_name(graph[update.variable])] = own
+    return found
+
+
+def _save(tmp_path: Any, feeds: Any, before: Any, gradients: Any) -> None:
+    save_arrays(tmp_path / "feeds.npz", {tensor.name: value for tensor, value in feeds.items()})
+    state = {f"before:{name}": value for name, value in before.items()}
+    save_arrays(tmp_path / "before.npz", state | {f"gradient:{name}": value for name, value in gradients.items()})
+
+
+def _fill(side: Side, values: Mapping[str, np.ndarray]) -> None:
+    """TensorFlow's variables into the network, in place, so that compiled cells see them."""
+    import mindspore as ms
+
+    from tf2ms.verify.mindspore_worker import to_mindspore
+
+    for parameter in side._network.get_parameters():
+        entry = side._entries[parameter.name]
+        ms.ops.assign(parameter, ms.Tensor(to_mindspore(entry, values[entry["variable"]])))
+
+
+def _inputs(conversion: tf2ms.Conversion) -> list[dict[str, Any]]:
+    return [dict(item) for item in conversion.map["inputs"]]
+
+
+def _compare_loss(
+    side: Side, conversion: Any, tmp_path: Any, loss: Any, gradients: Any, where: str, bars: tuple[float, float]
+) -> None:
+    from tf2ms.verify.arrays import SavedArrays
+    from tf2ms.verify.mindspore_worker import tensors
+
+    cell = side._with_loss()
+    value = cell(*tensors(SavedArrays(tmp_path / "feeds.npz"), _inputs(conversion))).asnumpy()
+    assert largest(np.asarray(loss).reshape(value.shape), value).within(bars[0]), (
+        f"loss at {where}: {value}, not {loss}"
+    )
+    side.gradients(str(tmp_path / "feeds.npz"), _inputs(conversion), str(tmp_path / "gradients.npz"))
+    arrays = SavedArrays(tmp_path / "gradients.npz")
+    trained = set(conversion.roles.trained)
+    assert set(arrays) == trained, f"trains {sorted(arrays)}, TensorFlow {sorted(trained)}"
+    for name in arrays:
+        difference = largest(gradients[name], arrays[name])
+        assert difference.within(bars[1]) or np.abs(gradients[name] - arrays[name]).max() < 1e-7, (
+            f"gradient of {name} at {where}: {difference}"
+        )
+
+
+def _compare_rates(side: Side, rates: Any, step: int, where: str) -> None:
+    import mindspore as ms
+
+    for optimizer, rate in zip(optimizers(side), rates, strict=False):
+        ms.ops.assign(optimizer.global_step, ms.Tensor(np.full(optimizer.global_step.shape, step, np.int32)))
+        value = optimizer.get_lr()
+        values = [v.asnumpy() for v in value] if isinstance(value, tuple) else [value.asnumpy()]
+        for one, other in zip(_as_list(rate), values, strict=False):
+            assert largest(np.asarray(one, np.float32).reshape(()), other.reshape(())).within(2e-6), (
+                f"learning rate at {where}: {other}, not {one}"
+            )
+
+
+def optimizers(side: Side) -> list[Any]:
+    """The optimizers of the train step, in order."""
+    found = side._step().optimizer
+    return list(getattr(found, "optimizers", [found]))
+
+
+def _compare_update(
+    side: Side, tmp_path: Any, slots: Any, before: Any, after: Any, step: int, where: str, bar: float
+) -> None:
+    from tf2ms.verify.arrays import SavedArrays
+
+    found = side.update(str(tmp_path / "before.npz"), str(tmp_path / "after.npz"), slots, step)
+    assert not found["unheld"], found
+    ours = SavedArrays(tmp_path / "after.npz")
+    assert set(slots) <= set(ours)
+    for name in ours:
+        difference = updates(before[name], after[name], ours[name].astype(after[name].dtype), bar)
+        assert difference.within(bar), f"{name} after {where}: {difference}"
+
+
+def _compare_statistics(side: Side, conversion: Any, tmp_path: Any, names: Any, after: Any, where: str) -> None:
+    """What one pass in training makes of the running statistics."""
+    from tf2ms.verify.arrays import SavedArrays
+    from tf2ms.verify.mindspore_worker import tensors, to_tensorflow
+
+    side._with_loss()(*tensors(SavedArrays(tmp_path / "feeds.npz"), _inputs(conversion)))
+    held = {side._entries[parameter.name]["variable"] for parameter in side._network.get_parameters()}
+    assert set(names) <= held, f"the network lacks {set(names) - held}"
+    for parameter in side._network.get_parameters():
+        entry = side._entries[parameter.name]
+        if entry["variable"] in names:
+            ours = to_tensorflow(entry, parameter.asnumpy())
+            difference = largest(after[entry["variable"]], ours)
+            assert difference.within(1e-6), f"{entry['variable']} after {where}: {difference}"

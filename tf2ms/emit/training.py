@@ -1,0 +1,278 @@
+"""The training in the generated file: optimizers, and what is done to gradients before they are applied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tf2ms.emit.body import statements
+from tf2ms.emit.expression import array_text
+from tf2ms.lower.penalty import program_key
+from tf2ms.rules.types import Program, Weight
+from tf2ms.split import Optimizer, number_text, short_float
+from tf2ms.structure.training import formula_block, loss_weight_names, parameter_names
+from tf2ms.structure.types import Block, Structure, parameters_of, weight_attribute
+
+Functions = list[dict[str, Any]]
+"""Functions of the module, as the template takes them."""
+
+SCHEDULE = "nn.learning_rate_schedule.LearningRateSchedule"
+"""What a learning rate that changes is derived from."""
+
+
+JOINT = "JointOptimizer"
+"""The cell that the file brings where several optimizers make one update."""
+
+
+def optimizer_call(structure: Structure) -> dict[str, Any] | None:
+    """What the template needs to make the optimizer: the body of `create_optimizer`, and its learning rate's default.
+
+    Where there are several there is no one learning rate: they are groups of one optimizer if only that differs.
+    """
+    optimizers = structure.lowered.roles.optimizers
+    if not optimizers:
+        return None
+    if len(optimizers) == 1:
+        return _alone(optimizers[0], structure)
+    names = [_names(optimizer, structure) for optimizer in optimizers]
+    chosen = [f"[p for p in parameters if p.name in {own!r}]" for own in names]
+    rates = [_rate_text(structure, place) for place in range(len(optimizers))]
+    settings = [", ".join(_arguments(optimizer, structure)) for optimizer in optimizers]
+    kinds = {(optimizer.rule.cls, setting) for optimizer, setting in zip(optimizers, settings, strict=True)}
+    # beside a schedule MindSpore computes a constant rate as rate + 1 - 1, which loses its last digits
+    alike = len({schedule is None for schedule in structure.schedules}) == 1
+    if len(kinds) == 1 and alike:
+        groups = [f'{{"params": {own}, "lr": {rate}}},' for own, rate in zip(chosen, rates, strict=True)]
+        more = f", {settings[0]}" if settings[0] else ""
+        constant = next((rate for rate in rates if not rate.endswith("()")), "0.1")  # of no group
+        body = ["groups = [", *groups, '{"order_params": parameters},', "]"]
+        return {
+            "body": [*body, f"return {optimizers[0].rule.cls}(groups, {constant}{more})"],
+            "several": True,
+            "schedule": False,
+        }
+    calls = [
+        f"{optimizer.rule.cls}({', '.join(filter(None, [own, rate, setting]))}),"
+        for optimizer, own, rate, setting in zip(optimizers, chosen, rates, settings, strict=True)
+    ]
+    return {
+        "body": ["optimizers = [", *calls, "]", f"return {JOINT}(parameters, optimizers)"],
+        "several": True,
+        "schedule": False,
+    }
+
+
+def _alone(optimizer: Optimizer, structure: Structure) -> dict[str, Any]:
+    schedule = structure.schedules[0]
+    rate = "learning_rate" if schedule is None else f"learning_rate or {schedule.name}()"
+    arguments = ", ".join(["parameters", rate, *_arguments(optimizer, structure)])
+    default = "None" if schedule is not None else _rate_text(structure, 0)
+    return {
+        "body": [f"return {optimizer.rule.cls}({arguments})"],
+        "several": False,
+        "learning_rate": default,
+        "schedule": schedule is not None,
+    }
+
+
+def _rate_text(structure: Structure, place: int) -> str:
+    schedule = structure.schedules[place]
+    if schedule is not None:
+        return f"{schedule.name}()"
+    return number_text(structure.lowered.roles.optimizers[place].arguments()["learning_rate"])
+
+
+def _arguments(optimizer: Optimizer, structure: Structure) -> list[str]:
+    """Every argument but the learning rate."""
+    rule = optimizer.rule
+    values = {name: number_text(value) for name, value in optimizer.arguments().items() if name != "learning_rate"}
+    values.update({rule.flags[name]: "True" for name, on in optimizer.flags.items() if on})
+    values.update(rule.fixed)
+    values.update({name: number_text(value) for name, value in optimizer.starts.items()})
+    rows = _sparse_parameters(optimizer, structure)
+    if rows:
+        values["sparse"] = repr(rows)
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+def _names(optimizer: Optimizer, structure: Structure) -> tuple[str, ...]:
+    """The parameters that an optimizer trains."""
+    names = parameter_names(structure.lowered, structure.network)
+    return tuple(names[variable] for variable in optimizer.variables if variable in names)
+
+
+def optimizer_classes(structure: Structure, render: Callable[..., str]) -> list[str]:
+    """The texts of the optimizers that MindSpore lacks, and of the one that joins several."""
+    optimizers = structure.lowered.roles.optimizers
+    by_class = {optimizer.rule.cls: optimizer for optimizer in optimizers}
+    call = optimizer_call(structure)
+    joint = call is not None and any(JOINT in line for line in call["body"])
+    grouped = len(optimizers) > 1 and not joint
+    texts = [_class(optimizer, render, grouped) for optimizer in by_class.values() if optimizer.rule.formula]
+    return [*texts, *([render(f"helpers/{JOINT.lower()}.py")] if joint else [])]
+
+
+def _class(optimizer: Optimizer, render: Callable[..., str], grouped: bool) -> str:
+    """The text of an optimizer that MindSpore lacks, from the formula of its row; `grouped` by learning rate."""
+    rule, formula = optimizer.rule, optimizer.rule.formula
+    if formula is None:
+        return ""
+    settings = [name for name in rule.hyperparameters.values() if name != "learning_rate"]
+    starts = {slot: argument for slot, (argument, _) in rule.starts.items()}
+    values = optimizer.arguments()
+    arguments = [{"name": name, "default": number_text(values[name])} for name in settings]
+    arguments += [{"name": name, "default": number_text(value)} for name, value in rule.starts.values()]
+    text = " ".join((*formula.lines, *(value for _, value in formula.assigns)))
+    return render(
+        "optimizer.py.j2",
+        cls=rule.cls,
+        doc=formula.doc,
+        arguments=arguments,
+        settings=settings,
+        slots=[
+            {"name": name, "start": starts.get(slot, '"zeros"')}
+            for slot, name in rule.slots.items()
+            if not slot.endswith("_power")
+        ],
+        lines=formula.lines,
+        assigns=formula.assigns,
+        counts=re.search(r"\bstep\b", text) is not None,
+        sparse=_by_rows(optimizer),
+        grouped=grouped,
+    )
+
+
+def _by_rows(optimizer: Optimizer) -> bool:
+    """Whether rows without a gradient would change, and must not."""
+    formula = optimizer.rule.formula
+    return formula is not None and formula.per_row and any(update.sparse for update in optimizer.updates)
+
+
+def _sparse_parameters(optimizer: Optimizer, structure: Structure) -> tuple[str, ...]:
+    """The parameters whose rows without a gradient the optimizer leaves."""
+    if not _by_rows(optimizer):
+        return ()
+    roles = structure.lowered.roles
+    sparse = {update.variable for update in optimizer.updates if update.sparse}
+    names = {variable.name for variable in roles.variables if variable.tensor.node in sparse}
+    return tuple(name for name, weight in parameters_of(structure.network) if weight.variable in names)
+
+
+def preparation(structure: Structure) -> dict[str, Any] | None:
+    """The body of `prepare_gradients`, and the functions it calls; None where gradients are applied as they are."""
+    prepared = structure.lowered.prepared
+    if prepared is None:
+        return None
+    norm = structure.lowered.roles.preparation.global_norm if structure.lowered.roles.preparation else None
+    if norm is not None:
+        return {
+            "body": [f"return ops.clip_by_global_norm(gradients, {number_text(short_float(norm))})"],
+            "functions": [],
+        }
+    functions: Functions = []
+    lines: list[str] = []
+    sums: list[str] = []
+    for terms, summed in zip(prepared.terms, prepared.summed, strict=True):
+        name = "total" if len(prepared.terms) == 1 else f"total_{len(sums) + 1}"
+        listed = _for_each(structure, terms, ("gradient",), functions, "term")
+        lines.append(f"{name} = ops.stack({listed}){'.sum()' if summed else ''}")
+        sums.append(name)
+    shared: list[str] = []
+    if prepared.shared.outputs:
+        block = formula_block(prepared.shared, "shared", "", tuple(sums))
+        *body, last = _body(block)
+        value = last.removeprefix("return ")
+        outputs = prepared.shared.outputs
+        shared = ["scale"] if len(outputs) == 1 else [f"scale_{index + 1}" for index in range(len(outputs))]
+        lines += [*body, *([f"{', '.join(shared)} = {value}"] if value != ", ".join(shared) else [])]
+    lines.append(f"return tuple({_for_each(structure, prepared.each, ('gradient', *shared), functions, 'prepare')})")
+    return {"body": lines, "functions": functions}
+
+
+def _for_each(
+    structure: Structure,
+    programs: Sequence[Program],
+    inputs: tuple[str, ...],
+    functions: Functions,
+    name: str,
+) -> str:
+    """A list with a formula of each gradient, in the order of the trained parameters."""
+    forms = {program_key(program): program for program in programs}
+    calls = {key: _call(program, inputs, functions, name) for key, program in forms.items()}
+    if len(forms) == 1:
+        return f"[{next(iter(calls.values()))} for gradient in gradients]"
+    order = _order(structure)
+    texts = [re.sub(r"\bgradient\b", f"gradients[{at}]", calls[program_key(programs[i])]) for at, i in enumerate(order)]
+    return f"[{', '.join(texts)}]"
+
+
+def _order(structure: Structure) -> list[int]:
+    """For each trained parameter of the network, in order, the number of its update."""
+    roles = structure.lowered.roles
+    names = {variable.tensor.node: variable.name for variable in roles.variables}
+    place = {names[update.variable]: index for index, update in enumerate(roles.updates)}
+    held = [weight.variable for _, weight in parameters_of(structure.network) if weight.trainable]
+    return [place[name] for name in held]
+
+
+def _call(program: Program, inputs: tuple[str, ...], functions: Functions, name: str) -> str:
+    """The formula itself if it is one line, else the call of a function that holds it."""
+    block = formula_block(program, name, "", inputs)
+    body = _body(block)
+    if len(body) == 1:
+        return body[0].removeprefix("return ")
+    read = {tensor for step in program.steps for tensor in step.inputs} | set(program.outputs)
+    taken = [own for own, tensor in zip(inputs, program.inputs, strict=True) if tensor in read]
+    title = f"{name}_gradient" if not functions else f"{name}_gradient_{len(functions) + 1}"
+    functions.append({"name": title, "inputs": taken, "doc": "What is done to one gradient.", "body": body})
+    return f"{title}({', '.join(taken)})"
+
+
+def _body(block: Block) -> list[str]:
+    """The statements of a formula outside any class: its constants stand in the code."""
+    constants = {
+        weight_attribute(attribute, name): weight
+        for step, attribute in zip(block.program.walk(), block.attributes, strict=True)
+        for name, weight in step.weights
+    }
+
+    def written(match: re.Match[str]) -> str:
+        weight = constants[match.group(1)]
+        value = weight.convert(weight.value) if weight.value is not None else np.zeros(())
+        return number_text(short_float(value)) if value.ndim == 0 else array_text(value)
+
+    lines = statements(block.program, block.names, block.attributes, prefix="constant__.")
+    return [re.sub(r"\bconstant__\.(\w+)", written, line) for line in lines]
+
+
+def loss_weights(structure: Structure) -> tuple[list[str], list[dict[str, str]]]:
+    """(what the loss is given of parameters, the tuples of them that the cell around it makes)."""
+    lowered, given, groups = structure.lowered, [], []
+    names = parameter_names(lowered, structure.network) if lowered.loss_weights else {}
+    held = dict(parameters_of(structure.network))
+    called = loss_weight_names(lowered, structure.network)
+    for item in lowered.loss_weights:
+        own = [names[variable] for variable in item.variables]
+        if item.together:
+            name = called[item.tensor]
+            groups.append({"name": name, "parameters": _selection(own, held)})
+            given.append(f"self.{name}")
+        else:
+            given.append(f"self.network.{own[0]}")
+    return given, groups
+
+
+def _selection(chosen: Sequence[str], held: Mapping[str, Weight]) -> str:
+    """The chosen parameters as a person would pick them out: all trained ones, those called `weight`, or by name."""
+    trained = [name for name, weight in held.items() if weight.trainable]
+    if set(chosen) == set(trained):
+        return "network.trainable_params()"
+    ending = chosen[0].rpartition(".")[2]
+    if ending and set(chosen) == {name for name in trained if name.rpartition(".")[2] == ending}:
+        condition = f'p.name.endswith("{ending}")'
+        if set(chosen) == {name for name in trained if name.endswith(ending)}:
+            return f"[p for p in network.trainable_params() if {condition}]"
+    return f"[p for p in network.get_parameters() if p.name in {tuple(name for name in held if name in set(chosen))!r}]"

@@ -1,0 +1,54 @@
+"""Graph -> Graph: every way that TensorFlow has to write a condition or loop becomes If, Case and While with bodies.
+
+Functional control flow takes its bodies from the function library, TensorFlow 1's frames are recovered, TensorArrays
+become lists. The stages behind see one form alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+from tf2ms.flow.arrays import arrays_as_lists
+from tf2ms.flow.choices import branches_as_choices
+from tf2ms.flow.frames import recover_frames, used
+from tf2ms.flow.functions import FUNCTIONAL, Library
+from tf2ms.flow.simplify import simplified
+from tf2ms.graph import Graph
+from tf2ms.split import Roles
+
+__all__ = ["recover_flow"]
+
+_CONTROL = frozenset({*FUNCTIONAL, "Enter", "RefEnter", "Switch", "RefSwitch", "_SwitchN", "TensorArrayV3"})
+
+
+def recover_flow(roles: Roles, graph_def: GraphDef) -> Roles:
+    """The roles over just the part of the graph that their ends need, its control flow as nodes with bodies.
+
+    `graph_def` holds the function library. Inputs that only decided between branches, and are known by default, feed
+    nothing afterwards. Linear in nodes, and for conditions of TensorFlow 1 also in how many of them follow each other.
+
+    Raises: GraphError for a function that is missing or calls itself.
+    """
+    if not any(node.op in _CONTROL for node in roles.graph):
+        return roles
+    ends = roles.ends
+    graph = recover_frames(used(roles.graph, ends), ends)
+    graph = Library(graph_def).with_bodies(graph, ends)
+    graph = simplified(arrays_as_lists(graph, ends), ends)
+    settled = [item for item in roles.inputs if item.feeds != "nothing" and item.tensor.node not in graph]
+    inputs = tuple(replace(item, feeds="nothing") if item in settled else item for item in roles.inputs)
+    notes = tuple(f"'{item.tensor.node}' is taken as its default, and decides while converting" for item in settled)
+    beside = _beside(roles, Library(graph_def))
+    return replace(roles, graph=graph, inputs=inputs, notes=(*roles.notes, *notes), beside=beside)
+
+
+def _beside(roles: Roles, library: Library) -> Graph:
+    """The whole graph, in which learning rates have no control flow: both branches are computed, one is chosen."""
+    ends = tuple(optimizer.schedule for optimizer in roles.optimizers if optimizer.schedule is not None)
+    if not ends:
+        return roles.graph
+    graph = library.with_bodies(recover_frames(used(roles.graph, ends), ends), ends)
+    graph = branches_as_choices(simplified(arrays_as_lists(graph, ends), ends))
+    return Graph({**roles.graph.nodes, **graph.nodes}, roles.graph.aliases)

@@ -1,0 +1,118 @@
+"""What the graph computes beside network and loss for its training: learning rates, the preparation of gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from tf2ms.errors import Unsupported
+from tf2ms.graph import Graph, Node, Shape, Tensor
+from tf2ms.layout import any_order
+from tf2ms.rules.registry import find_rule
+from tf2ms.rules.types import Prepared, Program
+from tf2ms.split import Optimizer, Preparation, Update
+
+Lower = Callable[[Graph, tuple[Tensor, ...], tuple[Tensor, ...]], Program]
+"""(graph, outputs, inputs) -> the steps between, every tensor in TensorFlow's order."""
+
+
+def lower_schedule(graph: Graph, optimizer: Optimizer, lower: Lower) -> Program | None:
+    """The learning rate as a program of one input, the number of the step from 0; None if it is a constant."""
+    if optimizer.schedule is None or optimizer.step is None:
+        return None
+    step = Tensor(optimizer.step)
+    own = cut(graph, {step: (str(graph[step.node].attr("dtype", "int64")), ())}, (optimizer.schedule,))
+    return lower(own, (optimizer.schedule,), (step,))
+
+
+def cut(
+    graph: Graph, leaves: Mapping[Tensor, tuple[str, tuple[int | None, ...]]], outputs: tuple[Tensor, ...]
+) -> Graph:
+    """The part that `outputs` need, with a placeholder of the given type and shape in place of each leaf."""
+    nodes = dict(graph.nodes)
+    for tensor, (dtype, shape) in leaves.items():
+        name, known = tensor.node, nodes[tensor.node]
+        shapes: list[Shape] = list(known.shapes) if known.op == "Placeholder" else []  # several outputs of one node
+        shapes += [None] * (tensor.index + 1 - len(shapes))
+        shapes[tensor.index] = shape
+        nodes[name] = Node(name, "Placeholder", (), (), {"dtype": dtype}, tuple(shapes), (name,))
+    whole = Graph(nodes, graph.aliases)
+    kept = whole.ancestors(tensor.node for tensor in outputs)
+    return replace(whole, nodes={name: node for name, node in nodes.items() if name in kept})
+
+
+def lower_preparation(graph: Graph, updates: Sequence[Update], steps: Preparation, lower: Lower) -> Prepared:
+    """The steps between gradient and update: for each gradient a program, beside one for what they share."""
+    gradients = tuple(update.gradient for update in updates)
+    leaves = {tensor: _leaf(graph, tensor) for tensor in gradients}
+    terms = tuple(
+        tuple(
+            lower(rank_free(cut(graph, {gradient: leaves[gradient]}, (term,)), gradient), (term,), (gradient,))
+            for term, gradient in zip(gathered.terms, gradients, strict=True)
+        )
+        for gathered in steps.gathered
+    )
+    sums = tuple(gathered.tensor for gathered in steps.gathered)
+    shared = lower(cut(graph, {tensor: _leaf(graph, tensor) for tensor in sums}, steps.shared), steps.shared, sums)
+    each = []
+    for update in updates:
+        inputs = (update.gradient, *steps.shared)
+        own = cut(graph, {tensor: _leaf(graph, tensor) for tensor in inputs}, (update.applied,))
+        each.append(lower(rank_free(own, update.gradient), (update.applied,), inputs))
+    return Prepared(terms, tuple(gathered.summed for gathered in steps.gathered), shared, tuple(each))
+
+
+def _leaf(graph: Graph, tensor: Tensor) -> tuple[str, tuple[int | None, ...]]:
+    node = graph[tensor.node]
+    dtype = str(node.attr("T") or node.attr("dtype") or "float32")
+    return dtype, (None,) * len(graph.shape(tensor) or ())
+
+
+_RANDOM = frozenset({"RandomStandardNormal", "RandomUniform", "TruncatedNormal"})
+
+
+def rank_free(graph: Graph, gradient: Tensor) -> Graph:
+    """The formula for gradients of any rank and order of axes.
+
+    Random numbers take the gradient's own shape, arrays of one number are that number, and sums over all axes are
+    scalars whether or not the axes are kept.
+    """
+    nodes = dict(graph.nodes)
+    for name, node in graph.nodes.items():
+        value = graph.constant(Tensor(name)) if node.shape() else None
+        if value is not None and value.dtype.kind == "f" and value.size and (value == value.flat[0]).all():
+            attrs = {"value": value.flat[0].reshape(()), "dtype": value.dtype.name}
+            nodes[name] = replace(node, op="Const", inputs=(), attrs=attrs, shapes=((),))
+        elif node.op in _WHOLE and set(node.shape() or ()) <= {1}:
+            nodes[name] = replace(node, attrs={**node.attrs, "keep_dims": False}, shapes=((),))
+        elif node.shape() and set(node.shape() or ()) == {1}:
+            nodes[name] = replace(node, shapes=((),) * len(node.shapes))
+        if node.op in _RANDOM and graph.constant(node.inputs[0]) is not None:
+            shape = f"{name}/shape_of_gradient"
+            nodes[shape] = Node(shape, "Shape", (gradient,), (), {"out_type": "int32"}, ((len(node.shape() or ()),),))
+            nodes[name] = replace(node, inputs=(Tensor(shape), *node.inputs[1:]), shapes=(graph.shape(gradient),))
+    return Graph(nodes, graph.aliases)
+
+
+_WHOLE = frozenset({"Sum", "Mean", "Max", "Min", "All", "Any", "Prod"})
+_ANY_AXES = (
+    frozenset({"L2Loss", "Select", "SelectV2", "Shape", "Size", "Fill", "AddN", "OnesLike", "ZerosLike"}) | _RANDOM
+)
+
+
+def bound_to_axes(
+    graph: Graph, leaf: Tensor, outputs: Iterable[Tensor], within: frozenset[str] | None = None
+) -> list[Unsupported]:
+    """The ops that need `leaf` in TensorFlow's order of axes: all but those element by element or over all axes."""
+    inside = None if within is None else {leaf.node, *within}
+    after = graph.descendants([leaf.node], inside) & graph.ancestors(tensor.node for tensor in outputs)
+    found = []
+    for name in sorted(after - {leaf.node}):
+        node, rule = graph[name], find_rule(graph[name].op)
+        free = node.op in _ANY_AXES or (rule is not None and rule.layout is any_order)
+        if node.op in _WHOLE and len(node.inputs) == 2:
+            axes, rank = graph.constant(node.inputs[1]), len(graph.shape(node.inputs[0]) or ())
+            free = axes is not None and axes.size == rank
+        if not free:
+            found.append(Unsupported(node.op, (name,), "works on single axes of a gradient or weight"))
+    return found

@@ -1,0 +1,82 @@
+"""Padding and dilation that stand around a convolution become its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tf2ms.graph import Node
+from tf2ms.rewrite import View, rewrites
+
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
+
+
+@rewrites("BatchToSpaceND")
+def dilated_convolution(view: View, end: Node) -> Node | None:
+    """SpaceToBatchND, convolution without padding, BatchToSpaceND  =>  the convolution with dilation."""
+    convolution = view.only(end.inputs[0], *_CONVOLUTIONS)
+    if convolution is None or convolution.attr("padding") != "VALID" or _spaced(convolution):
+        return None
+    start = view.only(convolution.inputs[0], "SpaceToBatchND")
+    if start is None or convolution.attr("data_format", "NHWC") != "NHWC":
+        return None
+    blocks = [view.constant(node.inputs[1]) for node in (start, end)]
+    pads, crops = (view.constant(node.inputs[2]) for node in (start, end))
+    if any(value is None for value in (*blocks, pads, crops)) or blocks[0].tolist() != blocks[1].tolist():
+        return None
+    if pads.shape != (2, 2) or crops[:, 0].any():
+        return None
+    (top, bottom), (left, right) = (pads - crops).tolist()
+    if min(top, bottom, left, right) < 0:
+        return None
+    return _padded(
+        replace(end, inputs=(start.inputs[0], *convolution.inputs[1:])),
+        convolution,
+        (top, bottom, left, right),
+        {"dilations": [1, *blocks[0].tolist(), 1]},
+        (*end.origins, *convolution.origins, *start.origins),
+        view[convolution.inputs[1]].weight_shape(),
+    )
+
+
+@rewrites(*_CONVOLUTIONS)
+def padded_convolution(view: View, node: Node) -> Node | None:
+    """Pad with zeros, convolution without padding  =>  the convolution with that padding."""
+    pad = view.only(node.inputs[0], "Pad", "PadV2")
+    if pad is None or node.attr("padding") != "VALID" or node.attr("data_format", "NHWC") != "NHWC":
+        return None
+    pads = view.constant(pad.inputs[1])
+    filled = view.number(pad.inputs[2]) if pad.op == "PadV2" else 0
+    if pads is None or pads.shape != (4, 2) or pads[[0, 3]].any() or (pads < 0).any() or filled != 0:
+        return None
+    (top, bottom), (left, right) = pads[1:3].tolist()
+    inputs = (pad.inputs[0], *node.inputs[1:])
+    origins = node.origins + pad.origins
+    return _padded(replace(node, inputs=inputs), node, (top, bottom, left, right), {}, origins, None)
+
+
+def _padded(
+    node: Node,
+    convolution: Node,
+    pads: tuple[int, int, int, int],
+    more: dict[str, object],
+    origins: tuple[str, ...],
+    kernel: Sequence[int] | None,
+) -> Node:
+    """The convolution in `node`'s place with (top, bottom, left, right) of padding; SAME where that is the same."""
+    attrs = {**convolution.attrs, **more}
+    dilations = attrs.get("dilations") or [1, 1, 1, 1]
+    spans = [(size - 1) * dilations[axis + 1] for axis, size in enumerate((kernel or ())[:2])]
+    if not any(pads):
+        attrs["padding"] = "VALID"
+    elif spans and pads == tuple(part for span in spans for part in (span // 2, span - span // 2)):
+        attrs["padding"] = "SAME"  # with a stride of 1
+    else:
+        attrs["padding"] = "EXPLICIT"
+        attrs["explicit_paddings"] = [0, 0, *pads, 0, 0]
+    return replace(node, op=convolution.op, attrs=attrs, origins=origins)
+
+
+def _spaced(convolution: Node) -> bool:
+    """Whether the convolution has strides or a dilation of its own."""
+    return set(convolution.attr("strides") or ()) != {1} or set(convolution.attr("dilations") or (1,)) != {1}

@@ -1,0 +1,238 @@
+"""Gradients that a graph holds as ops of their own, where its outputs are gradients: saliency maps, penalties."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tf2ms.graph import Graph, Node, Tensor
+from tf2ms.layout import LayoutRule, Need, any_order, channels_of, keeps_order
+from tf2ms.layout.types import Port, ports
+from tf2ms.rules.op import Cell, Expression, NoForm, Op, scalar_if_square
+from tf2ms.rules.registry import elementwise, no_form, rule
+from tf2ms.rules.slices import strided_slice_text
+from tf2ms.rules.types import Weight
+
+# -- element by element: (gradient, input) or (output, gradient), as TensorFlow orders them ----------------------------
+
+elementwise("ReluGrad", form="ops.where({1} > 0, {0}, 0)")
+elementwise("Relu6Grad", form="ops.where(ops.logical_and({1} > 0, {1} < 6), {0}, 0)")
+elementwise("EluGrad", form="ops.where({1} < 0, {0} * ({1} + 1), {0})")
+elementwise(
+    "SeluGrad", form="{0} * ops.where({1} < 0, {1} + 1.7580993408473768, 1.0507009873554805)", note="float64 to 1e-7"
+)
+elementwise("SoftplusGrad", form="{0} * ops.sigmoid({1})")
+elementwise("SoftsignGrad", form="{0} / ops.square(1 + ops.abs({1}))")
+elementwise("SigmoidGrad", form="{1} * {0} * (1 - {0})")
+elementwise("TanhGrad", form="{1} * (1 - ops.square({0}))")
+elementwise("SqrtGrad", form="{1} * 0.5 / {0}")
+elementwise("RsqrtGrad", form="{1} * -0.5 * {0} * {0} * {0}")
+elementwise("ReciprocalGrad", "InvGrad", form="-{1} * {0} * {0}")
+
+
+@rule("LeakyReluGrad", layout=any_order, form="ops.where({1} > 0, {0}, alpha * {0})")
+def leaky_relu_grad(op: Op) -> Expression:
+    """The gradient of tf.nn.leaky_relu."""
+    return op.form(f"ops.where({{1}} > 0, {{0}}, {op.attr('alpha', 0.2)!r} * {{0}})")
+
+
+# -- pools -----------------------------------------------------------------------------------------------------------
+
+
+def _channels(*inputs: int) -> LayoutRule:
+    """Those inputs and the output are channels-first, unless the graph has them so already."""
+
+    def need(node: Node, graph: Graph) -> Need:
+        data: tuple[Port, ...] = (*(("in", index) for index in inputs), ("out", 0))
+        if str(node.attr("data_format", "NHWC")).startswith("NC"):
+            return keeps_order(node, graph)
+        return Need(channels=data, original=tuple(port for port in ports(node, graph) if port not in data))
+
+    return need
+
+
+_ONCE = "has no gradient of its own on CPU"
+_PULL = "ops.GradOperation(sens_param=True)"
+
+
+def _pool_gradient(op: Op, cls: str, x: str, *operands: Tensor | Weight) -> Expression:
+    """The gradient of a pooling layer at `x`; the last operand is the gradient of its output."""
+    if op.explicit_padding():
+        raise NoForm("explicit padding")
+    cell = Cell(
+        cls,
+        kernel_size=scalar_if_square(op.spatial("ksize")),
+        stride=scalar_if_square(op.spatial("strides")),
+        pad_mode=op.pad_mode(),
+    )
+    found = cell(*operands, defaults={"kernel_size": 1, "stride": 1, "pad_mode": "valid"})
+    return replace(found, form=f"{_PULL}({{layer}})({x}, {{{len(operands) - 1}}})")
+
+
+@rule("MaxPoolGrad", layout=_channels(0, 1, 2), form=f"{_PULL}(nn.MaxPool2d)", note=_ONCE)
+def max_pool_grad(op: Op) -> Expression:
+    """The gradient of tf.nn.max_pool2d: goes to the first of equal values in both frameworks."""
+    return _pool_gradient(op, "nn.MaxPool2d", "{0}", op.tensor(0), op.tensor(2))
+
+
+@rule("MaxPool3DGrad", layout=_channels(0, 1, 2), form=f"{_PULL}(nn.MaxPool3d)", note=_ONCE)
+def max_pool3d_grad(op: Op) -> Expression:
+    """The gradient of tf.nn.max_pool3d."""
+    return _pool_gradient(op, "nn.MaxPool3d", "{0}", op.tensor(0), op.tensor(2))
+
+
+@rule("AvgPoolGrad", layout=_channels(1), form=f"{_PULL}(nn.AvgPool2d)", note=_ONCE)
+def avg_pool_grad(op: Op) -> Expression:
+    """The gradient of tf.nn.avg_pool2d, which depends on the shape of the input alone."""
+    sizes = op.sizes(0)
+    order = (0, 3, 1, 2) if op.is_channels_first(op.node.inputs[1]) else (0, 1, 2, 3)
+    shape = replace(sizes, parts=tuple(sizes.parts[axis] for axis in order))
+    found = _pool_gradient(op, "nn.AvgPool2d", f"ops.zeros({shape.text(0)}, ms.{op.dtype()})", op.tensor(1))
+    return replace(found, operands=(*shape.operands, op.tensor(1)), form=_last(found.form, len(shape.operands)))
+
+
+def _last(form: str, place: int) -> str:
+    """The form with the operand of its last place at `place`."""
+    head, _, _ = form.rpartition(", {")
+    return f"{head}, {{{place}}})"
+
+
+no_form(
+    *"""MaxPoolGradGrad MaxPoolGradGradV2 MaxPool3DGradGrad MaxPoolGradV2 MaxPoolGradWithArgmax AvgPool3DGrad
+    FractionalMaxPoolGrad FractionalAvgPoolGrad Dilation2DBackpropInput Dilation2DBackpropFilter CropAndResizeGradImage
+    CropAndResizeGradBoxes BatchNormWithGlobalNormalizationGrad FakeQuantWithMinMaxArgsGradient
+    FakeQuantWithMinMaxVarsGradient FakeQuantWithMinMaxVarsPerChannelGradient QuantizeAndDequantizeV4Grad
+    SparseSegmentSumGrad SparseSegmentMeanGrad SparseSegmentSqrtNGrad""".split(),
+    reason="a gradient op without a form: name the tensor that it is the gradient of, and take mindspore.grad of that",
+)
+
+
+# -- convolutions ----------------------------------------------------------------------------------------------------
+
+
+def _filter_layout(node: Node, graph: Graph) -> Need:
+    if str(node.attr("data_format", "NHWC")).startswith("NC"):
+        return keeps_order(node, graph)
+    return Need(channels=(("in", 0), ("in", 2)), original=(("out", 0),))
+
+
+@rule(
+    "Conv2DBackpropFilter", "DepthwiseConv2dNativeBackpropFilter", layout=_filter_layout, form="tf_conv2d_kernel_grad"
+)
+def conv2d_filter_grad(op: Op) -> Expression:
+    """The gradient of a convolution by its kernel, itself a convolution of the input with the output's gradient."""
+    if op.dtype() not in ("float32", "float16"):
+        raise NoForm(f"a convolution in {op.dtype()}, which MindSpore has in float32 and float16 only")
+    size = tuple(int(n) for n in op.required_constant(1, "the shape of the kernel").reshape(-1))
+    depthwise = op.node.op.startswith("Depthwise")
+    if op.pad_mode() == "pad":
+        top, bottom, left, right = op.explicit_padding()
+        pads = repr(((top, bottom), (left, right)))
+    else:
+        pads = repr(op.pad_mode())
+    options = f"{op.spatial('strides')}, {op.spatial('dilations')}, {pads}" + ", depthwise=True" * depthwise
+    return op.form(f"tf_conv2d_kernel_grad({{0}}, {{1}}, {size}, {options})", op.tensor(0), op.tensor(2))
+
+
+@rule("DepthwiseConv2dNativeBackpropInput", layout=channels_of(input=2, output=0), form="tf_depthwise_input_grad")
+def depthwise_input_grad(op: Op) -> Expression:
+    """The gradient of tf.nn.depthwise_conv2d by its input."""
+    wanted, shape = op.sizes(0), op.shape(1)
+    if shape is None or None in shape or len(wanted.parts) != 4:
+        raise NoForm("the shape of the kernel is unknown")
+    front = 2 if str(op.attr("data_format", "NHWC")).startswith("NC") else 1
+    inner = replace(wanted, parts=wanted.parts[front : front + 2])
+    pads = op.explicit_padding()
+    mode = repr(((pads[0], pads[1]), (pads[2], pads[3]))) if pads else repr(op.pad_mode())
+    kernel = op.weight(1) if op.is_weight(1) else op.tensor(1)
+    options = f"{inner.text(2)}, {op.spatial('strides')}, {op.spatial('dilations')}, {mode}"
+    return op.form(f"tf_depthwise_input_grad({{0}}, {{1}}, {options})", op.tensor(2), kernel, *inner.operands)
+
+
+no_form(
+    "Conv3DBackpropFilter",
+    "Conv3DBackpropFilterV2",
+    reason="the gradient of a three-dimensional convolution by its kernel",
+)
+
+
+# -- normalisation, bias ---------------------------------------------------------------------------------------------
+
+
+@rule("BiasAddGrad", layout=lambda node, graph: Need(original=(("out", 0),)), form="ops.reduce_sum")
+def bias_add_grad(op: Op) -> Expression:
+    """The gradient of tf.nn.bias_add by the bias: the sum over all but the channels."""
+    first = str(op.attr("data_format", "NHWC")).startswith("NC") or op.is_channels_first(op.node.inputs[0])
+    channel = 1 if first and op.rank() > 2 else op.rank() - 1
+    axes = tuple(axis for axis in range(op.rank()) if axis != channel)
+    return op.form(f"ops.reduce_sum({{0}}, {axes[0] if len(axes) == 1 else axes})", op.tensor(0))
+
+
+def _batch_norm_layout(node: Node, graph: Graph) -> Need:
+    if str(node.attr("data_format", "NHWC")).startswith("NC"):
+        return keeps_order(node, graph)
+    data: tuple[Port, ...] = (("in", 0), ("in", 1), ("out", 0))
+    return Need(channels=data, original=tuple(port for port in ports(node, graph) if port not in data))
+
+
+@rule(
+    "FusedBatchNormGrad",
+    "FusedBatchNormGradV2",
+    "FusedBatchNormGradV3",
+    layout=_batch_norm_layout,
+    form="tf_batch_norm_grad",
+)
+def fused_batch_norm_grad(op: Op) -> Expression:
+    """The gradients of tf.nn.fused_batch_norm by input, scale and offset."""
+    epsilon = repr(op.attr("epsilon", 1e-4))
+    raw = [op.weight(index) if index > 1 and op.is_weight(index) else op.tensor(index) for index in range(5)]
+    if op.attr("is_training", True):
+        return replace(op.form(f"tf_batch_norm_grad({{0}}, {{1}}, {{2}}, {epsilon})", *raw[:3]), outputs=3)
+    return replace(op.form(f"tf_batch_norm_grad({{0}}, {{1}}, {{2}}, {epsilon}, {{3}}, {{4}})", *raw), outputs=3)
+
+
+@rule("LRNGrad", layout=_channels(0, 1, 2), form=f"{_PULL}(LRN)")
+def lrn_grad(op: Op) -> Expression:
+    """The gradient of tf.nn.lrn."""
+    names = {"depth_radius": 5, "bias": 1.0, "alpha": 1.0, "beta": 0.5}
+    cell = Cell("LRN", helper=True, **{name: op.attr(name, value) for name, value in names.items()})
+    found = cell(op.tensor(1), op.tensor(0), defaults={"bias": 1.0})
+    return replace(found, form=f"{_PULL}({{layer}})({{0}}, {{1}})")
+
+
+# -- shapes and images -----------------------------------------------------------------------------------------------
+
+
+@rule("StridedSliceGrad", form="tf_slice_update")
+def strided_slice_grad(op: Op) -> Expression:
+    """The gradient of a slice: zeros, with the gradient where the slice was taken."""
+    sizes = op.sizes(0)
+    shifted = replace(op.node, inputs=(op.node.inputs[4], *op.node.inputs[1:4]))
+    inner = strided_slice_text(op.of(shifted), "tf_positions(zeros)", rank=len(sizes.parts))
+    if len(inner.operands) > 1 or sizes.whole is not None:
+        raise NoForm("the bounds of the slice are computed while the graph runs")
+    zeros = f"ops.zeros({sizes.text(1)}, ms.{op.dtype()})"
+    form = inner.form.replace("tf_positions(zeros)", f"tf_positions({zeros})")
+    return op.form(f"tf_slice_update({zeros}, {form}, {{0}})", op.tensor(4), *sizes.operands)
+
+
+@rule("MirrorPadGrad", form="tf_mirror_pad_grad")
+def mirror_pad_grad(op: Op) -> Expression:
+    """The gradient of tf.pad in the modes REFLECT and SYMMETRIC."""
+    pairs = [(int(a), int(b)) for a, b in op.required_constant(1, "the padding")]
+    symmetric = ", symmetric=True" if op.attr("mode") == "SYMMETRIC" else ""
+    return op.form(f"tf_mirror_pad_grad({{0}}, {pairs}{symmetric})", op.tensor(0))
+
+
+@rule("ResizeBilinearGrad", "ResizeNearestNeighborGrad", form="tf_resize_grad")
+def resize_grad(op: Op) -> Expression:
+    """The gradient of tf.image.resize: the product with the matrix of weights, transposed."""
+    nearest = op.node.op == "ResizeNearestNeighborGrad"
+    names = ("align_corners", "half_pixel_centers")
+    flags = "".join([", nearest=True" * nearest, *(f", {name}=True" for name in names if op.attr(name))])
+    if nearest:
+        sizes = op.sizes(1)
+        return op.form(f"tf_resize_grad({{0}}, {sizes.text(1)}{flags})", op.tensor(0), *sizes.operands)
+    return op.form(f"tf_resize_grad({{0}}, {{1}}.shape[1:3]{flags})", op.tensor(0), op.tensor(1))
+
+
+no_form("ResizeBicubicGrad", reason="the gradient of a bicubic resize: name the resize itself with --outputs")

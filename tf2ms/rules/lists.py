@@ -1,0 +1,181 @@
+"""Loops and lists as Python has them: how often a loop runs, and what a TensorList is written as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tf2ms.flow.bodies import CAPTURED, CARRIED
+from tf2ms.flow.simplify import increment
+from tf2ms.graph import Graph, Node, Shape, Tensor
+from tf2ms.rules.sizes import Sizes, number, shifted, try_sizes
+
+COUNTER = "LoopCounter"
+"""In the body of a `for`, the tensor of its counter; what it reads is the number."""
+
+Form = Literal["stacked", "filled", "appended", "items"]
+"""How a TensorList is written.
+
+"stacked": a tensor that was split up, read row by row. "filled": a tensor of zeros whose rows are set, in loops whose
+length only a tensor knows. "appended": a Python list that grows by one each round. "items": any other Python list.
+"""
+
+_SOURCES = frozenset({"TensorListFromTensor", "TensorListScatter", "TensorListScatterV2"})
+_HANDED_ON = frozenset({"TensorListSetItem", "TensorListPushBack", "TensorListPopBack", "TensorListResize"})
+
+
+@dataclass(frozen=True)
+class Count:
+    """A loop that counts: its counter's place among its variables, where it starts and stops, and how far it steps."""
+
+    place: int
+    start: int
+    stops: tuple[Sizes, ...]
+    step: int
+
+
+def count_of(graph: Graph, loop: Node, channels_first: frozenset[Tensor] = frozenset()) -> Count | None:
+    """How often the loop runs, if Python knows that before it begins; None for any other loop.
+
+    The counter starts at a constant, grows by one, and what the condition compares it with are constants or sizes
+    of tensors. After the loop nobody reads it.
+    """
+    condition, body = loop.bodies
+    limits = _limits(condition.graph, condition.outputs[0])
+    if limits is None or len({limit.counter for limit in limits}) != 1:
+        return None
+    counter = limits[0].counter
+    if counter not in condition.inputs:
+        return None
+    place = condition.inputs.index(counter)
+    start = graph.constant(loop.inputs[place])
+    step = increment(body.graph, body.inputs[place], body.outputs[place])
+    result = Tensor(loop.name, loop.attr("outputs")[place])
+    if start is None or start.ndim or step is None or step < 1 or _is_read(graph, result):
+        return None
+    stops = []
+    for limit in limits:
+        known_there = graph if limit.stop.node in graph else condition.graph
+        sizes = try_sizes(known_there, limit.stop, channels_first)
+        if sizes is None or not sizes.scalar or (known_there is not graph and sizes.known is None):
+            return None
+        sizes = shifted(sizes, -limit.ahead)
+        if sizes not in stops:
+            stops.append(sizes)
+    known = [sizes.known for sizes in stops]
+    least = min((int(value) for value in known if value is not None), default=None)
+    rest = [sizes for sizes, value in zip(stops, known, strict=True) if value is None]
+    if least is not None and least < np.iinfo(np.int32).max:
+        rest.append(Sizes((number(least),), scalar=True))
+    return Count(place, int(start), tuple(rest), step) if rest else None
+
+
+def _is_read(graph: Graph, tensor: Tensor) -> bool:
+    return any(tensor in graph[name].inputs for name in graph.consumers[tensor.node])
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """That a counter, and what it is `ahead`, is less than `stop`."""
+
+    counter: Tensor
+    ahead: int
+    stop: Tensor
+
+
+def _limits(graph: Graph, condition: Tensor) -> list[_Limit] | None:
+    """The limits that `condition` sets, all of them; None if it says anything else."""
+    node = graph[condition.node]
+    if node.op == "LogicalAnd":
+        parts = [_limits(graph, tensor) for tensor in node.inputs]
+        return None if None in parts else [limit for part in parts for limit in part or ()]
+    if node.op not in ("Less", "Greater"):
+        return None
+    counter, stop = node.inputs if node.op == "Less" else reversed(node.inputs)
+    source = graph[counter.node]
+    if source.op in ("Add", "AddV2"):
+        ahead = increment(graph, source.inputs[0], counter)
+        return None if ahead is None else [_Limit(source.inputs[0], ahead, stop)]
+    return [_Limit(counter, 0, stop)]
+
+
+def list_form(graph: Graph, tensor: Tensor) -> Form:
+    """How the TensorList `tensor` is written."""
+    while True:
+        node = graph[tensor.node]
+        if node.op in _HANDED_ON:
+            tensor = node.inputs[0]
+        elif node.op == "TensorListScatterIntoExistingList":
+            return "stacked"
+        elif node.op == "While":
+            tensor = node.inputs[node.attr("outputs").index(tensor.index)]
+        elif node.op in ("If", "Case"):
+            body = node.bodies[0]
+            graph, tensor = body.graph, body.outputs[node.attr("outputs").index(tensor.index)]
+        elif node.op in (CARRIED, CAPTURED):
+            return node.attr("lists", {}).get(tensor.index, "items")
+        elif node.op in _SOURCES:
+            return "stacked"
+        elif node.op == "TensorListReserve":
+            return _reserved_form(graph, node)
+        else:
+            return "items"
+
+
+def is_range(graph: Graph, tensor: Tensor) -> bool:
+    """Whether the tensor is 0, 1, 2 …"""
+    value, node = graph.constant(tensor), graph[tensor.node]
+    if value is not None:
+        return value.tolist() == list(range(value.size))
+    if node.op != "Range":
+        return False
+    start, step = graph.constant(node.inputs[0]), graph.constant(node.inputs[2])
+    return start is not None and step is not None and (int(start), int(step)) == (0, 1)
+
+
+def length_of(graph: Graph, tensor: Tensor) -> Sizes | None:
+    """How many items the list has room for, if Python knows."""
+    node = graph[tensor.node]
+    while node.op in ("TensorListSetItem", "While"):
+        place = 0 if node.op != "While" else node.attr("outputs").index(tensor.index)
+        tensor = node.inputs[place]
+        node = graph[tensor.node]
+    return try_sizes(graph, node.inputs[-1]) if node.op == "TensorListReserve" else None
+
+
+def _reserved_form(graph: Graph, reserve: Node) -> Form:
+    """An empty list to append to, where a loop sets all items in order; a tensor where only a tensor knows how many."""
+    users = [graph[name] for name in graph.consumers[reserve.name]]
+    loop = users[0] if len(users) == 1 else None
+    if loop is None or loop.op != "While":
+        return "items"
+    place = loop.inputs.index(Tensor(reserve.name))
+    count = count_of(graph, loop)
+    if count is None:
+        filled = element_shape(graph, reserve) is not None and try_sizes(graph, reserve.inputs[-1]) is not None
+        return "filled" if filled else "items"
+    body = loop.bodies[1]
+    setter = body.graph[body.outputs[place].node]
+    in_order = setter.op == "TensorListSetItem" and setter.inputs[:2] == (body.inputs[place], body.inputs[count.place])
+    alone = len(body.graph.consumers[body.inputs[place].node]) == 1
+    length = try_sizes(graph, reserve.inputs[-1])
+    grows = setter.attr("resize_if_index_out_of_bounds") and length is not None and length.known == 0
+    all_set = length is not None and ((length,) == count.stops or bool(grows))
+    whole = count.start == 0 and count.step == 1 and all_set
+    return "appended" if in_order and alone and whole else "items"
+
+
+def element_shape(graph: Graph, reserve: Node) -> tuple[int, ...] | None:
+    """The shape of a reserved list's items, if the list or what is put into it in a loop says so."""
+    own: Shape = reserve.attr("element_shape")
+    if own is None and len(reserve.inputs) == 2:
+        value = graph.constant(reserve.inputs[0])
+        own = tuple(None if size < 0 else int(size) for size in value) if value is not None and value.ndim else None
+    for loop in (graph[name] for name in graph.consumers[reserve.name]):
+        if (own is None or None in own) and loop.op == "While" and Tensor(reserve.name) in loop.inputs:
+            body = loop.bodies[1]
+            setter = body.graph[body.outputs[loop.inputs.index(Tensor(reserve.name))].node]
+            own = body.graph.shape(setter.inputs[2]) if setter.op == "TensorListSetItem" else None
+    return None if own is None or None in own else tuple(size or 0 for size in own)

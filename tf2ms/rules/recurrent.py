@@ -1,0 +1,109 @@
+"""Recurrent layers: loops that `rewrite/recurrent.py` recognised, and TensorFlow's block cells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tf2ms.graph import Tensor
+from tf2ms.rewrite.recurrent import Recurrent, Source
+from tf2ms.rules.op import Cell, Expression, Op
+from tf2ms.rules.registry import no_form, rule
+from tf2ms.rules.types import Gates, Weight
+
+
+@rule(
+    "LSTM",
+    "GRU",
+    "RNN",
+    form="nn.LSTM, nn.GRU, nn.RNN",
+    note="a graph's one bias is bias_ih, bias_hh stays zero; on CPU nn.GRU and nn.RNN to 1e-4, for their tanh",
+)
+def recurrent(op: Op) -> Expression:
+    """A layer over a sequence: the sequence, the last hidden state, the last cell."""
+    layer: Recurrent = op["layer"]
+    first = 1 + op["states"]
+    weights: dict[str, Any] = {f"{name}_l0": _weight(op, first, name, own) for name, own in layer.weights.items()}
+    if "bias_ih" in layer.weights and "bias_hh" not in layer.weights:
+        weights["bias_hh_l0"] = _zeros(weights["bias_ih_l0"])
+    cell = Cell(
+        f"nn.{layer.kind}",
+        ("input_size", layer.inputs),
+        ("hidden_size", layer.units),
+        nonlinearity="relu" if layer.relu else None,
+        has_bias=None if "bias_ih" in layer.weights else False,
+        batch_first=True if op["batch_first"] else None,
+        **weights,
+    )
+    operands = tuple(op.tensor(index) for index in range(first))
+    made = cell(*operands)
+    states = [f"{{{index}}}.expand_dims(0)" for index in range(1, first)]
+    given = f", ({', '.join(states)})" if len(states) == 2 else f", {states[0]}" if states else ""
+    targets = "{0}, ({1}, {2})" if layer.kind == "LSTM" else "{0}, {1}"
+    return replace(made, form=f"{{layer}}({{0}}{given})", outputs=3 if layer.kind == "LSTM" else 2, targets=targets)
+
+
+def _weight(op: Op, first: int, name: str, source: Source) -> Weight:
+    """A matrix as (gates * units, inputs), a bias as a vector."""
+    held = op.weight(next(index for index in range(first, len(op)) if op.node.inputs[index] == source.variable))
+    part, columns = Gates(source.rows, source.order, source.added), held.source_shape[-1]
+    if name.startswith("bias"):
+        return replace(held, grouped=(columns,), perm=(0,), shape=(columns,), part=part)
+    rows = source.rows[1] - source.rows[0] if source.rows else held.source_shape[0]
+    return replace(held, grouped=(rows, columns), perm=(1, 0), shape=(columns, rows), part=part)
+
+
+def _zeros(bias: Weight) -> Weight:
+    """The second bias that MindSpore's layers have, where the graph has one: zero, and not trained."""
+    part = bias.part or Gates(None, (0,))
+    return replace(bias, trainable=False, part=replace(part, added=(), factor=0))
+
+
+@rule("Results", form="{0}, {1}")
+def results(op: Op) -> Expression:
+    """Values under the name of a node that made them in another way."""
+    places = ", ".join(f"{{{index}}}" for index in range(len(op)))
+    return Expression(places if len(op) == 1 else f"({places})", tuple(op.tensor(i) for i in range(len(op))))
+
+
+def _cell_options(op: Op) -> str:
+    """The settings of an LSTM cell that are not the usual ones."""
+    forget = op.attr("forget_bias", 1.0) if op.node.op != "BlockLSTMV2" else 0.0
+    clip = op.attr("cell_clip", 0.0 if op.node.op == "BlockLSTMV2" else 3.0)
+    order = ', order="ifco"' if op.node.op == "BlockLSTMV2" else ""
+    return (f", forget_bias={forget}" if forget else "") + (f", clip={clip}" if clip > 0 else "") + order
+
+
+@rule("LSTMBlockCell", form="tf_lstm_cell")
+def lstm_block_cell(op: Op) -> Expression:
+    """tf.raw_ops.LSTMBlockCell, with peepholes and clipping."""
+    return _lstm(op, "tf_lstm_cell(", 0, ())
+
+
+@rule("BlockLSTM", "BlockLSTMV2", form="nn.LSTM, tf_block_lstm", note="nn.LSTM where only its sequence is read")
+def block_lstm(op: Op) -> Expression:
+    """tf.raw_ops.BlockLSTM: the cell over time."""
+    length = op.sizes(0)
+    return _lstm(op, f"tf_block_lstm({length.text(0)}, ", 1, length.operands)
+
+
+def _lstm(op: Op, call: str, first: int, operands: tuple[Tensor, ...]) -> Expression:
+    """x, cell, hidden, weight, bias, and the three peepholes where those are used."""
+    peepholes = bool(op.attr("use_peephole", False))
+    order = [first, first + 1, first + 2, first + 3, first + 7, *(first + n for n in (4, 5, 6) if peepholes)]
+    places = [f"{{{len(operands) + index}}}" for index in range(len(order))]
+    extra = f", ({', '.join(places[5:])})" if peepholes else ""
+    form = f"{call}{', '.join(places[:5])}{extra}{_cell_options(op)})"
+    return op.form(form, *operands, *(op.tensor(index) for index in order))
+
+
+@rule("GRUBlockCell", form="tf_gru_cell")
+def gru_block_cell(op: Op) -> Expression:
+    """tf.raw_ops.GRUBlockCell."""
+    return op.form("tf_gru_cell({0}, {1}, {2}, {3}, {4}, {5})", *(op.tensor(index) for index in range(6)))
+
+
+no_form(
+    "CudnnRNN", "CudnnRNNV2", "CudnnRNNV3",
+    reason="a GPU kernel whose weights are one opaque array: save the model on a machine without a GPU",
+)  # fmt: skip

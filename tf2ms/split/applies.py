@@ -1,0 +1,131 @@
+"""The nodes that update variables from gradients: apply ops, and what TensorFlow spells out in their place.
+
+For the rows of an embedding some optimizers have no op: gradient descent scatters, Adam assigns and scatters. Such
+updates are read as the sparse apply op that they stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tf2ms.graph import Graph, Node, Tensor
+from tf2ms.graph.build import is_variable
+from tf2ms.rules.optimizer import is_apply
+
+_SUBTRACTS = ("AssignSub", "AssignSubVariableOp")
+_SCATTERS = ("ScatterAdd", "ResourceScatterAdd")
+
+
+def find_applies(graph: Graph) -> tuple[Node, ...]:
+    """Every update, in the graph's order of nodes; those spelled out keep the name of the node that ends them."""
+    return tuple(found for node in graph if (found := node if is_apply(node.op) else _spelled_out(graph, node)))
+
+
+def _spelled_out(graph: Graph, node: Node) -> Node | None:
+    if node.op in ("ScatterSub", "ResourceScatterAdd") and len(node.inputs) == 3:
+        return _descent(graph, node)
+    return _adam(graph, node) if node.op in _SUBTRACTS and len(node.inputs) == 2 else None
+
+
+def _descent(graph: Graph, scatter: Node) -> Node | None:
+    """var[indices] -= gradient * rate."""
+    variable, indices, value = scatter.inputs
+    product = graph[value.node]
+    if not is_variable(graph[variable.node]) or product.op != "Mul":
+        return None
+    gradient, rate = product.inputs
+    if scatter.op == "ResourceScatterAdd":
+        negative = graph[gradient.node]
+        if negative.op != "Neg":
+            return None
+        gradient = negative.inputs[0]
+    return _apply(scatter, "SparseApplyGradientDescent", (variable, rate, gradient, indices))
+
+
+def _adam(graph: Graph, assign: Node) -> Node | None:
+    """m and v decayed and scattered to, then var -= rate * m / (sqrt(v) + epsilon)."""
+    matched = match(graph, assign.inputs[1], ("RealDiv", ("Mul", 0, 1), ("AddV2", ("Sqrt", 2), 3)))
+    rate = matched and match(graph, matched[0], ("RealDiv", ("Mul", 0, ("Sqrt", ("Sub", 1, 2))), ("Sub", 3, 4)))
+    if not matched or not rate:
+        return None
+    slots = [graph[matched[place].node] for place in (1, 2)]
+    held = [slot.inputs[0] if slot.op in _SCATTERS else Tensor(slot.name) for slot in slots]
+    first, second = (_scattered(graph, tensor.node) for tensor in held)
+    if first is None or second is None:
+        return None
+    mean = match(graph, first.inputs[2], ("Mul", 0, ("Sub", 1, 2)))
+    square = match(graph, second.inputs[2], ("Mul", 0, ("Sub", 1, 2)))
+    if not mean or not square:
+        return None
+    return _apply(
+        assign,
+        "SparseApplyAdam",
+        (
+            assign.inputs[0],
+            *held,
+            rate[4],  # beta1_power
+            rate[2],
+            rate[0],
+            mean[2],  # beta1
+            square[2],
+            matched[3],
+            mean[0],
+            first.inputs[1],
+        ),
+    )
+
+
+def _scattered(graph: Graph, variable: str) -> Node | None:
+    """The one node that scatters to a variable."""
+    found = [graph[user] for user in graph.consumers[variable] if graph[user].op in _SCATTERS]
+    return found[0] if len(found) == 1 else None
+
+
+def match(graph: Graph, tensor: Tensor, pattern: object) -> dict[int, Tensor]:
+    """The tensors at the pattern's numbers, `("Mul", 0, ("Sub", 1, 2))`; empty if the graph is another there."""
+    found: dict[int, Tensor] = {}
+    return found if _matches(graph, tensor, pattern, found) else {}
+
+
+def _matches(graph: Graph, tensor: Tensor, pattern: object, found: dict[int, Tensor]) -> bool:
+    if isinstance(pattern, int):
+        found[pattern] = tensor
+        return True
+    assert isinstance(pattern, tuple)
+    op, *inner = pattern
+    node = graph[tensor.node]
+    same = node.op == op or (op == "AddV2" and node.op == "Add")
+    return (
+        same
+        and len(node.inputs) == len(inner)
+        and all(_matches(graph, source, part, found) for source, part in zip(node.inputs, inner, strict=True))
+    )
+
+
+def _apply(node: Node, op: str, inputs: tuple[Tensor, ...]) -> Node:
+    return Node(node.name, op, inputs, node.control, node.attrs, node.shapes, node.origins)
+
+
+def gradient_names(graph: Graph) -> frozenset[str]:
+    """The nodes that TensorFlow's own differentiation made, told by their names.
+
+    It calls the gradient of node `a/b` `SCOPE/a/b_grad/…`, and sums of gradients lie in SCOPE. Empty for graphs
+    whose names say nothing.
+    """
+    scopes = gradient_scopes(graph)
+    return frozenset(name for name in graph.nodes if name.startswith(scopes)) if scopes else frozenset()
+
+
+def gradient_scopes(graph: Graph) -> tuple[str, ...]:
+    """The scopes of TensorFlow's differentiations, `gradients/`, `gradients_1/`: one for each call of tf.gradients."""
+    return tuple(dict.fromkeys(_gradient_scopes(graph)))
+
+
+def _gradient_scopes(graph: Graph) -> Iterator[str]:
+    for name in graph.nodes:
+        head, found, _ = name.partition("_grad/")
+        parts = head.split("/") if found else []
+        for index in range(1, len(parts)):
+            if "/".join(parts[index:]) in graph:
+                yield "/".join(parts[:index]) + "/"
+                break

@@ -1,0 +1,58 @@
+"""What training adds to the structure: learning rates as classes, weights that the loss reads, layers called twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tf2ms.graph import Tensor
+from tf2ms.rules.types import Lowered, Program, Step, layer_key
+from tf2ms.structure.blocks import default_name, distinct, ordered
+from tf2ms.structure.names import Names, identifier
+from tf2ms.structure.types import Block, Function, parameters_of
+
+
+def schedule_block(program: Program, name: str) -> Block:
+    """A learning rate as a cell that takes the number of the step."""
+    doc = "The graph's learning rate at each step."
+    return formula_block(program, name, doc, ("global_step",))
+
+
+def formula_block(program: Program, name: str, doc: str, inputs: tuple[str, ...]) -> Block:
+    """A program as a class; `inputs` names what its `construct` takes."""
+    body = ordered(program)
+    attributes = distinct(body.steps, [default_name(step) for step in body.steps])
+    names: dict[Tensor, str] = dict(zip(program.inputs, inputs, strict=True))
+    taken = Names(inputs)
+    for step, attribute in zip(body.steps, attributes, strict=True):
+        for tensor in step.outputs:
+            names[tensor] = taken.take(attribute)
+    return Block(name, doc, (), {}, body, tuple(attributes), names)
+
+
+def penalty_function(name: str, formula: Program) -> Function:
+    """What the loss adds for each of some weights, as a function of the module."""
+    block = formula_block(formula, name, "", ("weight",))
+    return Function(name, "What the loss adds for one weight.", block.program, block.names)
+
+
+def shared_attributes(steps: Sequence[Step], attributes: Sequence[str]) -> tuple[str, ...]:
+    """The attributes, one and the same for steps that are calls of one layer."""
+    first: dict[object, str] = {}
+    keys = [layer_key(step) for step in steps]
+    return tuple(a if key is None else first.setdefault(key, a) for key, a in zip(keys, attributes, strict=True))
+
+
+def parameter_names(lowered: Lowered, network: Block) -> dict[str, str]:
+    """The parameter of each variable, by the variable's node."""
+    names = {weight.variable: name for name, weight in parameters_of(network)}
+    return {v.tensor.node: names[v.name] for v in lowered.roles.variables if v.name in names}
+
+
+def loss_weight_names(lowered: Lowered, network: Block) -> dict[Tensor, str]:
+    """What the loss calls the parameters that it is given."""
+    taken, found = Names(network.names.values()), {}
+    names = parameter_names(lowered, network) if lowered.loss_weights else {}
+    for item in lowered.loss_weights:
+        own = "weights" if item.together else identifier(names[item.variables[0]].replace(".", "_"))
+        found[item.tensor] = taken.take(own)
+    return found
