@@ -41,9 +41,9 @@ BARS = {
 
 _HEAD = """# How the generated code reads
 
-Made by `python -m benchmarks.readability --write`. Lines are those of the model part (helpers, classes,
-loss; no imports, training, data or blank lines), in the blocks style; arguments are the most that a constructor takes, statements the
-median of all `construct`s, and the longest function is counted in lines. Inputs are small and weights random, which
+Made by `python -m benchmarks.readability --write`. Lines are those of the model part: helpers, classes, loss; without
+imports, training, data or blank lines, in the blocks style. Arguments are the most that a constructor takes, statements
+the median of all `construct`s, and the longest function is counted in lines. Inputs are small and weights random, which
 changes no line.
 
 """
