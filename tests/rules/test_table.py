@@ -33,6 +33,9 @@ WITHOUT_KERNEL = {
     **dict.fromkeys(("SiLU", "Gelu", "Dense", "LayerNorm"), "several ops: tests/rewrite"),
     "Dropout": "several ops: tests/training",
     "PlaceholderWithDefault": "an input",
+    **dict.fromkeys(
+        ("LookupTableFind", "LookupTableFindV2", "LookupTableSize", "LookupTableSizeV2"), "tables: test_tables"
+    ),
     "ResourceGather": "reads a variable: tests of variables",
     "ResourceGatherNd": "reads a variable: tests of variables",
     "StridedSliceAssign": "writes a variable",

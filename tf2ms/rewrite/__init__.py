@@ -101,8 +101,10 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
     """
     from tf2ms.rewrite import activations, convolutions, normalisation, patterns, weights  # noqa: F401  # in order
     from tf2ms.rewrite.recurrent import recurrent_layers
+    from tf2ms.rewrite.tables import join_tables
 
     ends = tuple(ends)
+    graph = join_tables(graph)
     if any(node.op == "While" for node in graph):
         graph = recurrent_layers(graph, ends)
     roots = [tensor.node for tensor in ends]
