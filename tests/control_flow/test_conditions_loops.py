@@ -201,3 +201,70 @@ def test_control_flow_that_is_not_whole_is_named():
         tf.raw_ops.Switch(data=x, pred=tf.reduce_sum(x) > 0, name="alone")
     with pytest.raises(tf2ms.UnsupportedOpError, match="alone"):
         tf2ms.convert(graph.as_graph_def(), outputs=["alone:1"])
+
+
+def test_the_counter_where_a_tensor_and_where_a_number_is_needed():
+    def loop(x):
+        def body(i, h):
+            return i + 1, h + x[:, i : i + 1] * tf.cast(i, tf.float32) * tf.gather(x, [i % 2])
+
+        return tf.while_loop(lambda i, h: i < 2, body, (0, x))[1]
+
+    run = functional(loop, X)
+    assert run.differs() < 1e-6 and run.differs("graph") < 1e-6
+    assert "x[:, step : step + 1]" in run.code and "counter = ms.Tensor(step, ms.int32)" in run.code
+
+
+def test_lists_that_grow_and_lists_that_are_set_anywhere():
+    def append(x):
+        rows = tf.TensorArray(tf.float32, size=0, dynamic_size=True)
+        for i in tf.range(3):
+            rows = rows.write(i, x * tf.cast(i, tf.float32))
+        return rows.stack()
+
+    def backwards(x, n):
+        rows = tf.TensorArray(tf.float32, size=4, element_shape=(2, 3))
+        _, rows = tf.while_loop(
+            lambda i, a: i < n, lambda i, a: (i + 1, a.write(3 - i, x + tf.cast(i, tf.float32))), (0, rows)
+        )
+        return rows.stack(), rows.read(2)
+
+    run = functional(append, X)
+    assert run.differs() < 1e-6 and run.differs("graph") < 1e-6 and "outputs.append(" in run.code
+    run = functional(backwards, X, N)
+    assert run.differs() < 1e-6 and run.differs("graph") < 1e-6 and "outputs[3 - step] = " in run.code
+
+
+def test_a_tensor_that_grows_runs_in_pynative_mode():
+    def grow(x, n):
+        shapes = (tf.TensorShape(()), tf.TensorShape((None, 3)))
+        body = lambda i, h: (i + 1, tf.concat([h, h[-1:] * 2], 0))  # noqa: E731
+        return tf.while_loop(lambda i, h: i < n, body, (0, x), shape_invariants=shapes)[1]
+
+    assert functional(grow, X, N).differs() < 1e-6
+
+
+def test_what_has_no_form_inside_a_loop_is_named_with_the_rest():
+    def loop(x):
+        text = tf.strings.as_string
+        body = lambda i, h: (i + 1, h + tf.strings.to_number(text(h)))  # noqa: E731
+        return tf.while_loop(lambda i, h: i < 3, body, (0, x))[1] + tf.strings.to_number(text(x))
+
+    with pytest.raises(tf2ms.UnsupportedOpError) as error:
+        functional(loop, X)
+    found = {(item.op, len(item.nodes)) for item in error.value.items}
+    assert found == {("AsString", 2), ("StringToNumber", 2)}
+
+
+def test_a_function_that_calls_itself_is_named():
+    concrete = tf.function(choose).get_concrete_function(tf.TensorSpec((2, 3), tf.float32))
+    graph_def = concrete.graph.as_graph_def()
+    node = next(node for node in graph_def.node if node.op in ("If", "StatelessIf"))
+    for function in graph_def.library.function:
+        inner = function.node_def.add()
+        inner.CopyFrom(node)
+        inner.name = "again"
+        inner.input[:] = [function.signature.input_arg[0].name] * len(node.input)
+        function.ret[function.signature.output_arg[0].name] = "again:output:0"
+    with pytest.raises(tf2ms.GraphError, match="calls itself"):
+        tf2ms.convert(graph_def, outputs=[f"{node.name}:0"])

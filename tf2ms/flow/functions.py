@@ -29,8 +29,8 @@ FUNCTIONAL = {
 _MAX_CONSTANT = 4096
 """A constant with more elements is a value, not a shape, an axis or a size."""
 
-_MAX_DEPTH = 16
-"""Control flow nested deeper than this is a library that calls itself."""
+MAX_NODES = 200_000
+"""Functions that call functions may stand for more nodes than any file holds; beyond this the graph is refused."""
 
 
 class Library:
@@ -39,17 +39,18 @@ class Library:
     def __init__(self, graph_def: GraphDef):
         self._functions = {function.signature.name: function for function in graph_def.library.function}
         self._graph_def = graph_def
+        self._made = 0
 
-    def with_bodies(self, graph: Graph, ends: Sequence[Tensor] = (), depth: int = 0) -> Graph:
+    def with_bodies(self, graph: Graph, ends: Sequence[Tensor] = (), callers: tuple[str, ...] = ()) -> Graph:
         """The graph with every functional If, While and Case holding its functions as bodies.
+
+        `callers` are the functions that this is the body of.
 
         Raises: GraphError for a function that is not in the library, or that calls itself.
         """
         if not any(node.op in FUNCTIONAL and not node.bodies for node in graph):
             return graph
-        if depth > _MAX_DEPTH:
-            raise GraphError(f"the graph's functions call each other more than {_MAX_DEPTH} deep")
-        nodes = {node.name: self._structured(node, graph, depth, ends) for node in graph}
+        nodes = {node.name: self._structured(node, graph, callers, ends) for node in graph}
         passed = {
             Tensor(node.name, index): tensor
             for node in nodes.values()
@@ -58,7 +59,7 @@ class Library:
         }
         return substituted(Graph(nodes, graph.aliases), passed)
 
-    def _structured(self, node: Node, graph: Graph, depth: int, ends: Sequence[Tensor]) -> Node:
+    def _structured(self, node: Node, graph: Graph, callers: tuple[str, ...], ends: Sequence[Tensor]) -> Node:
         if node.bodies or node.op not in FUNCTIONAL:
             return node
         op = node.op.removeprefix("Stateless")
@@ -66,26 +67,37 @@ class Library:
             names = [function.name for function in node.attr("branches", ())]
         else:
             names = [getattr(node.attr(key), "name", "") for key in FUNCTIONAL[node.op]]
+        for name in names:
+            if name in callers:
+                raise GraphError(
+                    f"the function '{name}' calls itself in '{node.name}': recursion has no MindSpore form"
+                )
         functions = [self._function(name, node) for name in names]
         if op == "While":
-            return self._loop(replace(node, op=op), functions[0], functions[1], graph, depth, ends)
-        return self._branches(replace(node, op=op), functions, graph, depth)
+            return self._loop(replace(node, op=op), functions[0], functions[1], graph, callers, ends)
+        return self._branches(replace(node, op=op), functions, graph, callers)
 
     def _function(self, name: str, node: Node) -> FunctionDef:
         if name not in self._functions:
             raise GraphError(f"'{node.name}' calls the function '{name}', which the graph's library does not hold")
         return self._functions[name]
 
-    def _branches(self, node: Node, functions: Sequence[FunctionDef], graph: Graph, depth: int) -> Node:
+    def _branches(self, node: Node, functions: Sequence[FunctionDef], graph: Graph, callers: tuple[str, ...]) -> Node:
         given = node.inputs[1:]
         bodies = tuple(
-            self._body(function, f"{node.name}/branch_{index}", given, {}, graph, depth)
+            self._body(function, f"{node.name}/branch_{index}", given, {}, graph, callers)
             for index, function in enumerate(functions)
         )
         return replace(node, inputs=(node.inputs[0], *captures(bodies, graph.nodes)), bodies=bodies)
 
     def _loop(
-        self, node: Node, condition: FunctionDef, body: FunctionDef, graph: Graph, depth: int, ends: Sequence[Tensor]
+        self,
+        node: Node,
+        condition: FunctionDef,
+        body: FunctionDef,
+        graph: Graph,
+        callers: tuple[str, ...],
+        ends: Sequence[Tensor],
     ) -> Node:
         """What a round hands on as it got it is no variable of the loop: the bodies read it from outside."""
         fixed = {index for index in _passed_on(body) if Tensor(node.name, index) not in ends}
@@ -93,7 +105,7 @@ class Library:
         shapes = [graph.shape(tensor) for tensor in node.inputs]
         while True:  # each round widens what is known of a variable by what the body makes of it
             params = {index: _param(node, index, shapes[index], body) for index in carried}
-            made = self._body(body, f"{node.name}/body", node.inputs, params, graph, depth)
+            made = self._body(body, f"{node.name}/body", node.inputs, params, graph, callers)
             wider = [
                 _common(shape, made.graph.shape(output)) if index in params else shape
                 for index, (shape, output) in enumerate(zip(shapes, made.outputs, strict=True))
@@ -102,7 +114,7 @@ class Library:
                 break
             shapes = wider
         bodies = (
-            self._body(condition, f"{node.name}/cond", node.inputs, params, graph, depth),
+            self._body(condition, f"{node.name}/cond", node.inputs, params, graph, callers),
             replace(made, outputs=tuple(made.outputs[index] for index in carried)),
         )
         initial = tuple(node.inputs[index] for index in carried)
@@ -118,7 +130,7 @@ class Library:
         given: Sequence[Tensor],
         params: Mapping[int, Node],
         graph: Graph,
-        depth: int,
+        callers: tuple[str, ...],
     ) -> Body:
         """The function as a body: argument i is `params[i]`, or the outer tensor `given[i]` itself."""
         arguments = list(function.signature.input_arg)
@@ -126,6 +138,9 @@ class Library:
         if len(arguments) != len(given):
             raise GraphError(f"the function '{name}' is called with {len(given)} inputs, it takes {len(arguments)}")
         graph_def, results = function_graph(self._graph_def, name)
+        self._made += len(graph_def.node)
+        if self._made > MAX_NODES:
+            raise GraphError(f"the functions of the graph stand for more than {MAX_NODES:,} nodes")
         bound: dict[Tensor, Tensor] = {}
         around: dict[str, Node] = {}
         for index, node in enumerate(graph_def.node[: len(arguments)]):
@@ -138,7 +153,7 @@ class Library:
             _read_constants(node, graph_def)
         inner = build_graph(graph_def, infer_shapes(graph_def))
         body = renamed(inner, [inner.tensor(text) for text in results], prefix, bound)
-        nested = self.with_bodies(Graph({**around, **body.graph.nodes}), body.outputs, depth + 1)
+        nested = self.with_bodies(Graph({**around, **body.graph.nodes}), body.outputs, (*callers, name))
         inputs = tuple(Tensor(param.name) for param in params.values())
         return Body(nested, inputs, body.outputs)
 

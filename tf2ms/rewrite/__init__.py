@@ -100,12 +100,12 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
     Each rewrite visits every node once, inputs first, so the time is linear in nodes times rewrites.
     """
     from tf2ms.rewrite import activations, convolutions, normalisation, patterns, weights  # noqa: F401  # in order
-    from tf2ms.rewrite.recurrent import recurrent_layers
+    from tf2ms.rewrite.recurrent import LOOPS, recurrent_layers
     from tf2ms.rewrite.tables import join_tables
 
     ends = tuple(ends)
     graph = join_tables(graph)
-    if any(node.op == "While" for node in graph):
+    if any(node.op in LOOPS for node in graph):
         graph = recurrent_layers(graph, ends)
     roots = [tensor.node for tensor in ends]
     order = graph.order(roots)

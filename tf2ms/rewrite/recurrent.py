@@ -20,6 +20,7 @@ from tf2ms.rewrite.evaluation import Evaluator, Unknown
 from tf2ms.rules.lists import Count, count_of, is_range
 from tf2ms.rules.sizes import Part
 
+LOOPS = frozenset({"While", "BlockLSTM", "BlockLSTMV2"})
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 _BATCH = 2
 _TOLERANCE = 1e-9
@@ -67,6 +68,8 @@ def recurrent_layers(graph: Graph, ends: Sequence[Tensor]) -> Graph:
     Its outputs are the sequence, the last hidden state and cell, the states with an axis of one layer before them.
     """
     for node in list(graph):
+        if node.op in ("BlockLSTM", "BlockLSTMV2"):
+            graph = _block(graph, node, ends)
         if node.op != "While" or node.name not in graph:
             continue
         loop = _parts(graph, node)
@@ -357,6 +360,46 @@ def _last_row(graph: Graph, node: Node) -> bool:
         return False
     begin = graph.constant(node.inputs[1])
     return begin is not None and begin.tolist() == [-1] and not node.attr("new_axis_mask")
+
+
+_SEQUENCE = 6
+"""BlockLSTM's output of hidden states; the others are what goes on inside."""
+
+
+def _block(graph: Graph, node: Node, ends: Sequence[Tensor]) -> Graph:
+    """The graph with a BlockLSTM as a layer, if only its sequence is read and it is of the plain kind."""
+    second = node.op == "BlockLSTMV2"
+    read = {t for user in graph.consumers[node.name] for t in graph[user].inputs} | set(ends)
+    clipped = node.attr("cell_clip", 0.0 if second else 3.0) > 0
+    length, data, cell, hidden, kernel = node.inputs[:5]
+    shape, columns = graph.shape(data), graph[kernel.node].weight_shape()
+    known = graph.constant(length)
+    if {t.index for t in read if t.node == node.name} != {_SEQUENCE} or node.attr("use_peephole") or clipped:
+        return graph
+    if shape is None or None in shape or columns is None or known is None or int(known) != shape[0]:
+        return graph
+    width, units = int(shape[2] or 0), columns[1] // 4
+    order, bias = (0, 1, 2, 3) if second else (0, 2, 1, 3), node.inputs[8]
+    forget = 0.0 if second else float(node.attr("forget_bias", 1.0))
+    if Tensor(node.name, _SEQUENCE) in ends or not graph[bias.node].is_weight():
+        return graph
+    weights = {
+        "weight_ih": Source(kernel, (0, width), order),
+        "weight_hh": Source(kernel, (width, width + units), order),
+        "bias_ih": Source(bias, None, order, (0.0, forget, 0.0, 0.0) if forget else ()),
+    }
+    initial = () if all(_is_zero(graph, tensor) for tensor in (hidden, cell)) else (hidden, cell)
+    made = Node(
+        _free(f"{node.name}/LSTM", graph),
+        "LSTM",
+        (data, *initial, kernel, bias),
+        attrs={"layer": Recurrent("LSTM", width, units, weights), "batch_first": False, "states": len(initial)},
+        shapes=((*shape[:2], units), (1, shape[1], units), (1, shape[1], units)),
+        origins=(node.name,),
+    )
+    made = replace(made, origins=(made.name, node.name))
+    sequence = {Tensor(node.name, _SEQUENCE): Tensor(made.name)}
+    return substituted(Graph({**graph.nodes, made.name: made}, graph.aliases), sequence, ends)
 
 
 def _plain(node: Node, op: str, inputs: tuple[Tensor, ...], attrs: Mapping[str, Any]) -> Node:

@@ -121,7 +121,9 @@ def set_item(op: Op) -> Expression:
     text, operands = _index(op, 1)
     place = (text and _shifted(text, len(operands))) or "{1}"
     last = 1 + len(operands)
-    return op.form(f"tf_set_item({{0}}, {place}, {{{last}}})", op.node.inputs[0], *operands, value)
+    grown = op.attr("resize_if_index_out_of_bounds") and list_form(op.graph, Tensor(op.node.name)) == "items"
+    setter = "tf_set_grown" if grown else "tf_set_item"
+    return op.form(f"{setter}({{0}}, {place}, {{{last}}})", op.node.inputs[0], *operands, value)
 
 
 @rule("TensorListPushBack", form="{0} + [{1}]")

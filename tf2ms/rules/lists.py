@@ -161,7 +161,9 @@ def _reserved_form(graph: Graph, reserve: Node) -> Form:
     in_order = setter.op == "TensorListSetItem" and setter.inputs[:2] == (body.inputs[place], body.inputs[count.place])
     alone = len(body.graph.consumers[body.inputs[place].node]) == 1
     length = try_sizes(graph, reserve.inputs[-1])
-    whole = count.start == 0 and count.step == 1 and length is not None and (length,) == count.stops
+    grows = setter.attr("resize_if_index_out_of_bounds") and length is not None and length.known == 0
+    all_set = length is not None and ((length,) == count.stops or bool(grows))
+    whole = count.start == 0 and count.step == 1 and all_set
     return "appended" if in_order and alone and whole else "items"
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tf2ms.graph import Tensor
 from tf2ms.rewrite.recurrent import Recurrent, Source
 from tf2ms.rules.op import Cell, Expression, Op
-from tf2ms.rules.registry import rule
+from tf2ms.rules.registry import no_form, rule
 from tf2ms.rules.types import Gates, Weight
 
 
@@ -63,3 +64,46 @@ def results(op: Op) -> Expression:
     """Values under the name of a node that made them in another way."""
     places = ", ".join(f"{{{index}}}" for index in range(len(op)))
     return Expression(places if len(op) == 1 else f"({places})", tuple(op.tensor(i) for i in range(len(op))))
+
+
+def _cell_options(op: Op) -> str:
+    """The settings of an LSTM cell that are not the usual ones."""
+    forget = op.attr("forget_bias", 1.0) if op.node.op != "BlockLSTMV2" else 0.0
+    clip = op.attr("cell_clip", 0.0 if op.node.op == "BlockLSTMV2" else 3.0)
+    order = ', order="ifco"' if op.node.op == "BlockLSTMV2" else ""
+    return (f", forget_bias={forget}" if forget else "") + (f", clip={clip}" if clip > 0 else "") + order
+
+
+@rule("LSTMBlockCell", form="tf_lstm_cell")
+def lstm_block_cell(op: Op) -> Expression:
+    """tf.raw_ops.LSTMBlockCell, with peepholes and clipping."""
+    return _lstm(op, "tf_lstm_cell(", 0, ())
+
+
+@rule("BlockLSTM", "BlockLSTMV2", form="nn.LSTM, tf_block_lstm", note="nn.LSTM where only its sequence is read")
+def block_lstm(op: Op) -> Expression:
+    """tf.raw_ops.BlockLSTM: the cell over time."""
+    length = op.sizes(0)
+    return _lstm(op, f"tf_block_lstm({length.text(0)}, ", 1, length.operands)
+
+
+def _lstm(op: Op, call: str, first: int, operands: tuple[Tensor, ...]) -> Expression:
+    """x, cell, hidden, weight, bias, and the three peepholes where those are used."""
+    peepholes = bool(op.attr("use_peephole", False))
+    order = [first, first + 1, first + 2, first + 3, first + 7, *(first + n for n in (4, 5, 6) if peepholes)]
+    places = [f"{{{len(operands) + index}}}" for index in range(len(order))]
+    extra = f", ({', '.join(places[5:])})" if peepholes else ""
+    form = f"{call}{', '.join(places[:5])}{extra}{_cell_options(op)})"
+    return op.form(form, *operands, *(op.tensor(index) for index in order))
+
+
+@rule("GRUBlockCell", form="tf_gru_cell")
+def gru_block_cell(op: Op) -> Expression:
+    """tf.raw_ops.GRUBlockCell."""
+    return op.form("tf_gru_cell({0}, {1}, {2}, {3}, {4}, {5})", *(op.tensor(index) for index in range(6)))
+
+
+no_form(
+    "CudnnRNN", "CudnnRNNV2", "CudnnRNNV3",
+    reason="a GPU kernel whose weights are one opaque array: save the model on a machine without a GPU",
+)  # fmt: skip

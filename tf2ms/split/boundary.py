@@ -81,6 +81,10 @@ _NEVER_OUTPUTS = frozenset(
 )
 
 
+_LOOPS = frozenset({"While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase"})
+"""Ops that give values apart from each other: one may be read on, and another be an output."""
+
+
 def inference_outputs(graph: Graph) -> tuple[Tensor, ...]:
     """The ends of a graph without training: tensors that nothing reads, in the order of the graph's edges."""
     initial = graph.ancestors(
@@ -98,8 +102,18 @@ def inference_outputs(graph: Graph) -> tuple[Tensor, ...]:
         and Tensor(name) not in graph.aliases
         and all(_is_sink(graph[user]) for user in graph.consumers[name])
     ]
-    position = {name: index for index, name in enumerate(graph.order(sorted(ends)))}
-    return tuple(Tensor(name) for name in sorted(ends, key=position.__getitem__))
+    shown = [
+        tensor
+        for copy, tensor in graph.aliases.items()
+        if graph[copy.node].op == "Identity"
+        and not graph.consumers[copy.node]
+        and graph[tensor.node].op in _LOOPS
+        and tensor.node not in ends
+        and tensor.node in fed
+    ]
+    position = {name: index for index, name in enumerate(graph.order(sorted({*ends, *(t.node for t in shown)})))}
+    found = {*(Tensor(name) for name in ends), *shown}
+    return tuple(sorted(found, key=lambda tensor: (position[tensor.node], tensor.index)))
 
 
 def _is_sink(node: Node) -> bool:

@@ -18,7 +18,7 @@ _SHORT = {
     "TensorListFromTensor": "rows",
     "TensorListScatterIntoExistingList": "rows",
     "TensorListSetItem": "outputs",
-    "LoopCounter": "step",
+    "LoopCounter": "counter",
 }
 _COUNTS = frozenset({"{0} + 1", "1 + {0}"})
 _NEXT = re.compile(r"^(new|next|updated)_|_(new|next|updated|out)$")
@@ -73,7 +73,8 @@ def _local_names(body: Program, found: Mapping[Tensor, str]) -> dict[Tensor, str
     """Values inside a body that the graph has no own name for are called after their op, not after their scope."""
     names: dict[Tensor, str] = {}
     for step in body.steps:
-        if step.layer is None and not step.weights and step.flow is None and not own_name(step):
+        plain = step.layer is None and not step.weights and step.flow is None
+        if plain and (step.op in _SHORT or not own_name(step)):
             for tensor in step.outputs:
                 number = "" if len(step.outputs) == 1 else f"_{tensor.index + 1}"
                 names[tensor] = _SHORT.get(step.op) or identifier(step.op.removesuffix("V2")) + number

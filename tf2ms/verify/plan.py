@@ -152,7 +152,7 @@ def make_plan(source: Any, folder: str | Path, shapes: Mapping[str, Any] | None 
         roles=roles,
         map=mapping,
         module=module,
-        layers=tuple(sorted(_layers(mapping, layout, positions), key=lambda layer: layer.position)),
+        layers=tuple(sorted(_layers(mapping, graph, layout, positions), key=lambda layer: layer.position)),
         outputs=tuple(
             Watched(item["tensor"], tuple(item["perm"]) if item["perm"] else None) for item in mapping["outputs"]
         ),
@@ -190,18 +190,27 @@ def read_map(folder: str | Path) -> tuple[dict[str, Any], Path]:
 # -- layers ------------------------------------------------------------------------------------------------------------
 
 
-def _layers(mapping: Mapping[str, Any], layout: Layout, positions: Mapping[str, int]) -> Iterator[Layer]:
+def _layers(mapping: Mapping[str, Any], graph: Graph, layout: Layout, positions: Mapping[str, int]) -> Iterator[Layer]:
+    """The layers whose values TensorFlow can give: not those inside a loop, nor what stands for a whole loop."""
     for item in mapping["layers"]:
         node = layout.graph.nodes.get(item["node"])
-        if node is None or node.name not in positions:
+        if node is None or node.name not in positions or node.name not in graph:
             continue
         data = [tensor for tensor in node.inputs if not layout.graph[tensor.node].is_weight()]
+        if any(_foreign(graph, layout, tensor) for tensor in data):
+            continue
         yield Layer(
             Place(item["node"], item["path"], item["line"]),
             watched(layout, Tensor(node.name)),
             tuple(watched(layout, tensor) for tensor in data),
             positions[node.name],
         )
+
+
+def _foreign(graph: Graph, layout: Layout, tensor: Tensor) -> bool:
+    """Whether TensorFlow's graph has no such node: a recurrent layer in place of a loop."""
+    node = layout.graph[tensor.node]
+    return node.name not in graph and bool(node.origins)
 
 
 def watched(layout: Layout, tensor: Tensor) -> Watched:
