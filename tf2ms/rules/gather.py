@@ -227,7 +227,7 @@ def _table(op: Op, index: int) -> tuple[np.ndarray, np.ndarray]:
 
 @rule("LookupTableFind", "LookupTableFindV2", form="tf_lookup", note="static tables of whole numbers")
 def lookup_table_find(op: Op) -> Expression:
-    """tf.lookup.StaticHashTable.lookup, by a search in the sorted keys."""
+    """tf.lookup.StaticHashTable.lookup, by a count of the keys not above each."""
     keys, values = _table(op, 3)
     operands = (op.tensor(1), op.literal(keys, "keys"), op.literal(values, "values"), op.tensor(2))
     return op.form("tf_lookup({0}, {1}, {2}, {3})", *operands)
