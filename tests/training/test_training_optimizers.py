@@ -39,7 +39,7 @@ OPTIMIZERS = {
 }
 
 
-RESOURCE = ("sgd", "momentum", "adam", "rmsprop", "ftrl")
+RESOURCE = ("sgd", "adam", "rmsprop")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def some_words(random, shape):
 
 
 SPARSE = [name for name in OPTIMIZERS if name not in ("ftrl_power", "ftrl_shrinkage")]
-SPARSE_RESOURCE = ("sgd", "adam", "momentum", "adagrad")
+SPARSE_RESOURCE = ("sgd", "adam", "momentum")
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,9 @@ SCHEDULES = {
     "polynomial_cycle": lambda step: train.polynomial_decay(0.1, step, 4, 0.01, power=0.5, cycle=True),
     "cosine": lambda step: train.cosine_decay(0.1, step, 6, alpha=0.1),
     "linear_cosine": lambda step: train.linear_cosine_decay(0.1, step, 6),
+    "piecewise": lambda step: train.piecewise_constant(step, [2, 5], [0.1, 0.05, 0.01]),
+    "restarts": lambda step: train.cosine_decay_restarts(0.1, step, 3, t_mul=2.0, m_mul=0.9, alpha=0.1),
+    "warm_up_by_cond": lambda step: tf.cond(step < 3, lambda: 0.02 * tf.cast(step, tf.float32), lambda: 0.1),
     "warm_up": warm_up,
     "own_formula": own_formula,
 }
@@ -49,4 +52,4 @@ SCHEDULES = {
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_schedules(name, tmp_path):
     conversion = assert_trains_like_tensorflow(lambda: regression(SCHEDULES[name]), tmp_path)
-    print(conversion.code[conversion.code.index("class LearningRate") :][:900])
+    assert "class LearningRate(" in conversion.code

@@ -76,7 +76,7 @@ def assert_trains_like_tensorflow(
             module = conversion.write(tmp_path / "out", force=True)[0]
             side, slots = _side(module, conversion, tmp_path, session.run(variables)), _slots(conversion)
             rates = list(_as_list(made.get("rate")))
-            found = conversion.roles.graph
+            found = conversion.roles.training_graph
             used = {
                 _variable_name(found[update.variable]): graph.get_tensor_by_name(str(update.gradient))
                 for update in conversion.roles.updates
@@ -130,7 +130,7 @@ def _side(module: Any, conversion: tf2ms.Conversion, tmp_path: Any, values: Mapp
 
 
 def _slots(conversion: tf2ms.Conversion) -> dict[str, dict[str, str]]:
-    graph, found = conversion.roles.graph, {}
+    graph, found = conversion.roles.training_graph, {}
     for optimizer in conversion.roles.optimizers:
         for update in optimizer.updates:
             own = {optimizer.rule.slots[name]: _variable_name(graph[node]) for name, node in update.slots.items()}

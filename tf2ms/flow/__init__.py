@@ -11,9 +11,11 @@ from dataclasses import replace
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tf2ms.flow.arrays import arrays_as_lists
+from tf2ms.flow.choices import branches_as_choices
 from tf2ms.flow.frames import recover_frames, used
 from tf2ms.flow.functions import FUNCTIONAL, Library
 from tf2ms.flow.simplify import simplified
+from tf2ms.graph import Graph
 from tf2ms.split import Roles
 
 __all__ = ["recover_flow"]
@@ -38,4 +40,15 @@ def recover_flow(roles: Roles, graph_def: GraphDef) -> Roles:
     settled = [item for item in roles.inputs if item.feeds != "nothing" and item.tensor.node not in graph]
     inputs = tuple(replace(item, feeds="nothing") if item in settled else item for item in roles.inputs)
     notes = tuple(f"'{item.tensor.node}' is taken as its default, and decides while converting" for item in settled)
-    return replace(roles, graph=graph, inputs=inputs, notes=(*roles.notes, *notes))
+    beside = _beside(roles, Library(graph_def))
+    return replace(roles, graph=graph, inputs=inputs, notes=(*roles.notes, *notes), beside=beside)
+
+
+def _beside(roles: Roles, library: Library) -> Graph:
+    """The whole graph, in which learning rates have no control flow: both branches are computed, one is chosen."""
+    ends = tuple(optimizer.schedule for optimizer in roles.optimizers if optimizer.schedule is not None)
+    if not ends:
+        return roles.graph
+    graph = library.with_bodies(recover_frames(used(roles.graph, ends), ends), ends)
+    graph = branches_as_choices(simplified(arrays_as_lists(graph, ends), ends))
+    return Graph({**roles.graph.nodes, **graph.nodes}, roles.graph.aliases)

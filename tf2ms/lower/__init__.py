@@ -54,10 +54,10 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
         loss = Program(body, inputs, (roles.loss,))
         lowering.check_loss_weights(body)
         formulas.check_axes(loss_weights, roles.loss)
-    schedules = tuple(lower_schedule(roles.graph, optimizer, formulas.lower) for optimizer in roles.optimizers)
+    schedules = tuple(lower_schedule(roles.training_graph, optimizer, formulas.lower) for optimizer in roles.optimizers)
     prepared = None
     if roles.preparation is not None:
-        prepared = lower_preparation(roles.graph, roles.updates, roles.preparation, formulas.lower)
+        prepared = lower_preparation(roles.training_graph, roles.updates, roles.preparation, formulas.lower)
     refused = (*lowering.items(lowering.refused), *formulas.refused)
     if refused or (lowering.unsupported and not allow_unsupported):
         raise UnsupportedOpError((*lowering.items(lowering.unsupported), *refused))

@@ -49,6 +49,8 @@ def is_default_name(name: str, node: Node) -> bool:
     """Whether the name is one that TensorFlow makes up: the op type, or its function's name, and a number."""
     stem = re.sub(r"_\d+$", "", name).lower()
     ops = {node.op, *(origin.rpartition("/")[2] for origin in node.origins[1:])}
+    if node.op == "Dropout":  # the last of the ops that it was written in
+        return stem in ("mul", "select", "selectv2")
     known = {op.lower() for op in ops} | {_DEFAULT_NAMES.get(op, op).lower() for op in ops}
     return stem in known or stem in _LAYER_OPS
 

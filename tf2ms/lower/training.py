@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tf2ms.errors import Unsupported
-from tf2ms.graph import Graph, Node, Tensor
+from tf2ms.graph import Graph, Node, Shape, Tensor
 from tf2ms.layout import any_order
 from tf2ms.rules.registry import find_rule
 from tf2ms.rules.types import Prepared, Program
@@ -31,9 +31,11 @@ def cut(
     """The part that `outputs` need, with a placeholder of the given type and shape in place of each leaf."""
     nodes = dict(graph.nodes)
     for tensor, (dtype, shape) in leaves.items():
-        node = graph[tensor.node]
-        attrs = {"dtype": dtype}
-        nodes[tensor.node] = Node(node.name, "Placeholder", (), (), attrs, (shape,), (node.name,))
+        name, known = tensor.node, nodes[tensor.node]
+        shapes: list[Shape] = list(known.shapes) if known.op == "Placeholder" else []  # several outputs of one node
+        shapes += [None] * (tensor.index + 1 - len(shapes))
+        shapes[tensor.index] = shape
+        nodes[name] = Node(name, "Placeholder", (), (), {"dtype": dtype}, tuple(shapes), (name,))
     whole = Graph(nodes, graph.aliases)
     kept = whole.ancestors(tensor.node for tensor in outputs)
     return replace(whole, nodes={name: node for name, node in nodes.items() if name in kept})

@@ -65,15 +65,18 @@ class _Finder:
         self._graph = graph
         self._updates = updates
         self._needs: dict[str, int] = {}  # node -> bit mask of the gradients it depends on
-        self._raw = {update.gradient.node: 1 << index for index, update in enumerate(updates)}
+        self._raw = {update.gradient: 1 << index for index, update in enumerate(updates)}
         self._refused: dict[str, list[str]] = {}
         ends = {update.gradient.node for update in updates}
         cone = graph.ancestors((u.applied.node for u in updates), stop=lambda node: node.name in ends)
         self.nodes = cone - ends
         for name in graph.order(u.applied.node for u in updates):
-            if name in cone:
-                inner = (self._needs.get(tensor.node, 0) for tensor in graph[name].inputs)
-                self._needs[name] = self._raw.get(name, 0) or _union(inner)
+            if name in self.nodes:
+                self._needs[name] = _union(self._need(tensor) for tensor in graph[name].inputs)
+
+    def _need(self, tensor: Tensor) -> int:
+        """The gradients that a tensor depends on; one node may give several of them."""
+        return self._raw.get(tensor) or self._needs.get(tensor.node, 0)
 
     def find(self) -> Preparation:
         shared: dict[Tensor, None] = {}
@@ -94,13 +97,13 @@ class _Finder:
         seen = set()
         while stack:
             tensor = stack.pop()
-            needs = self._needs.get(tensor.node, 0)
-            if tensor in seen or not needs or self._raw.get(tensor.node) == own:
+            needs = self._need(tensor)
+            if tensor in seen or not needs or self._raw.get(tensor) == own:
                 continue
             seen.add(tensor)
             if needs & ~own and self._graph.shape(tensor) == ():
                 shared[tensor] = None
-            elif tensor.node in self._raw:
+            elif tensor in self._raw:
                 self._refuse(tensor.node)
             else:
                 stack.extend(self._graph[tensor.node].inputs)
@@ -111,27 +114,27 @@ class _Finder:
         stack = [tensor]
         while stack:
             tensor = stack.pop()
-            needs = self._needs.get(tensor.node, 0)
+            needs = self._need(tensor)
             if not needs or tensor in gathered:
                 continue
             node = self._graph[tensor.node]
             terms = list(self._terms(tensor)) if node.op in _JOINS else list(node.inputs)
-            own = [self._needs.get(term.node, 0) for term in terms]
+            own = [self._need(term) for term in terms]
             if node.op in _JOINS | {"Pack"} and all(bits and not bits & (bits - 1) for bits in own):
                 if sorted(own) != [1 << index for index in range(len(self._updates))]:
                     self._refuse(tensor.node)
                     continue
                 order = sorted(range(len(terms)), key=own.__getitem__)
                 gathered[tensor] = Gathered(tensor, tuple(terms[place] for place in order), node.op in _JOINS)
-            elif tensor.node in self._raw or (needs & (needs - 1) == 0 and needs != everything):
+            elif tensor in self._raw or (needs & (needs - 1) == 0 and needs != everything):
                 self._refuse(tensor.node)
-            elif tensor.node not in self._raw:
+            elif tensor not in self._raw:
                 stack.extend(node.inputs)
 
     def _terms(self, tensor: Tensor) -> Iterable[Tensor]:
         """The summands behind a tree of additions."""
         node = self._graph[tensor.node]
-        needs = self._needs.get(tensor.node, 0)
+        needs = self._need(tensor)
         if node.op in _JOINS and needs & (needs - 1):
             for source in node.inputs:
                 yield from self._terms(source)

@@ -165,6 +165,12 @@ class Roles:
     dropped: tuple[Dropped, ...]
     notes: tuple[str, ...] = ()
     preparation: Preparation | None = None
+    beside: Graph | None = None
+
+    @property
+    def training_graph(self) -> Graph:
+        """The graph that learning rates and the preparation of gradients are in: `graph` unless that was cut."""
+        return self.beside or self.graph
 
     @property
     def optimizer(self) -> Optimizer | None:
