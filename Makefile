@@ -36,7 +36,7 @@ lint: $(READY)  ## ruff (lint, format) and mypy
 	$(BIN)/mypy
 
 $(VENV)/.torch: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 torchvision==0.28.0
 	@touch $@
 
 test: lint $(VENV)/.torch  ## everything that must stay true

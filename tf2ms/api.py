@@ -127,8 +127,16 @@ def convert(
         values,
         roles,
         lowered,
-        (*found.notes, *roles.notes, *_notes(roles), *drawn),
+        (*found.notes, *roles.notes, *_notes(roles), *_recurrent(module, lowered, values), *drawn),
     )
+
+
+def _recurrent(module: Module, lowered: Lowered, values: Mapping[str, np.ndarray] | None) -> tuple[str, ...]:
+    """That recurrent layers have no arguments for their initial weights."""
+    if values is not None or lowered.roles.optimizer is None:
+        return ()
+    names = sorted({name.rpartition(".")[0] for name, weight in module.weights.items() if weight.part is not None})
+    return (f"{', '.join(names)}: the weights start as MindSpore's recurrent layers do",) if names else ()
 
 
 def _stem(name: str) -> str:

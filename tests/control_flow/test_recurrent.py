@@ -128,3 +128,24 @@ def test_lengths_that_are_fed():
     run = frames(build, X, np.array([2, 4, 1], np.int32))
     assert run.differs() < 1e-5 and run.differs("graph") < 1e-5
     assert "while " in run.code and "outputs[step] = " in run.code
+
+
+def test_a_training_graph_with_a_loop_trains_the_layer():
+    v1.disable_control_flow_v2()
+    try:
+        with tf.Graph().as_default() as graph:
+            x, target = (
+                v1.placeholder(tf.float32, (3, 6, 5), name="x"),
+                v1.placeholder(tf.float32, (3, 2), name="target"),
+            )
+            outputs, _ = v1.nn.dynamic_rnn(LSTM(4), x, dtype=tf.float32)
+            predicted = tf.matmul(outputs[:, -1], v1.get_variable("matrix", (4, 2)))
+            v1.train.AdamOptimizer(1e-3).minimize(tf.reduce_mean(tf.square(predicted - target)))
+    finally:
+        v1.enable_control_flow_v2()
+    conversion = tf2ms.convert(graph.as_graph_def(add_shapes=True))
+    assert "self.rnn = nn.LSTM(5, 4, batch_first=True)" in conversion.code
+    trained = {item["name"]: item["trainable"] for item in conversion.map["parameters"]}
+    fixed = [name for name, trains in trained.items() if not trains]
+    assert fixed == ["rnn.bias_hh_l0"] and 'FROZEN = ["rnn.bias_hh_l0"]' in conversion.code
+    assert any("start as MindSpore" in note for note in conversion.notes)

@@ -26,7 +26,7 @@ from torch.nn import init
 
 
 # Families with tests of another form: test_optimizers.py, test_initializers.py, test_training.py, test_data.py.
-ELSEWHERE = {"optimizers", "initializers", "training", "data"}
+ELSEWHERE = {"optimizers", "initializers", "training", "data", "vision"}
 
 
 def fixtures() -> dict[str, np.ndarray]:

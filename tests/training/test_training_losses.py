@@ -157,7 +157,6 @@ SHARED = {"siamese": siamese, "tied": tied, "twice": twice, "multi_task": multi_
 
 @pytest.mark.parametrize("name", SHARED)
 def test_shared_variables(name, tmp_path):
-    bar = LOG_SOFTMAX if name in ("tied", "multi_task") else 1e-6
-    conversion = assert_trains_like_tensorflow(SHARED[name], tmp_path, loss_bar=bar)
+    conversion = assert_trains_like_tensorflow(SHARED[name], tmp_path)
     names = [entry["variable"] for entry in conversion.map["parameters"]]
     assert len(names) == len(set(names))

@@ -97,6 +97,14 @@ def scatter(op: Op) -> Expression:
     return op.form("{0}", op.tensor(1))
 
 
+@rule("TensorListScatter", "TensorListScatterV2", form="{0}")
+def scatter_new(op: Op) -> Expression:
+    """A list of a tensor's rows in order."""
+    if not is_range(op.graph, op.node.inputs[1]):
+        raise NoForm("rows are scattered in an order of their own")
+    return op.form("{0}", op.tensor(0))
+
+
 @rule("TensorListGetItem", "TensorArrayReadV3", form="{0}[{1}]")
 def get_item(op: Op) -> Expression:
     """tf.TensorArray.read."""

@@ -17,11 +17,13 @@ def softmax_cross_entropy(op: Op) -> Expression:
     return op.form(form if len(op.node.shapes) > 1 else f"{form}[0]", op.tensor(0), op.tensor(1))
 
 
-@rule("SparseSoftmaxCrossEntropyWithLogits", form="tf_softmax_cross_entropy(one_hot)")
+@rule("SparseSoftmaxCrossEntropyWithLogits", form="ops.SoftmaxCrossEntropyWithLogits of one_hot labels")
 def sparse_softmax_cross_entropy(op: Op) -> Expression:
     """tf.nn.sparse_softmax_cross_entropy_with_logits; a label out of range counts nothing, TensorFlow gives NaN."""
     labels = f"({{1}}[..., None] == ops.arange({{0}}.shape[-1])).astype(ms.{op.dtype()})"
-    form = f"tf_softmax_cross_entropy({{0}}, {labels})"
+    one_op = op.dtype() == "float32" and len(op.shape(0) or ()) == 2  # right to 1e-7 where ops.log_softmax is to 4e-6
+    name = "ops.SoftmaxCrossEntropyWithLogits()" if one_op else "tf_softmax_cross_entropy"
+    form = f"{name}({{0}}, {labels})"
     return op.form(form if len(op.node.shapes) > 1 else f"{form}[0]", op.tensor(0), op.tensor(1))
 
 

@@ -17,7 +17,7 @@ from tf2ms.rules.types import Gates, Weight
     "GRU",
     "RNN",
     form="nn.LSTM, nn.GRU, nn.RNN",
-    note="a graph's one bias is bias_ih, bias_hh stays zero; on CPU nn.GRU and nn.RNN to 1e-4, for their tanh",
+    note="the graph's bias is bias_ih; bias_hh, not trained, what it adds (forget bias); GRU and RNN to 1e-4 on CPU",
 )
 def recurrent(op: Op) -> Expression:
     """A layer over a sequence: the sequence, the last hidden state, the last cell."""
@@ -25,7 +25,7 @@ def recurrent(op: Op) -> Expression:
     first = 1 + op["states"]
     weights: dict[str, Any] = {f"{name}_l0": _weight(op, first, name, own) for name, own in layer.weights.items()}
     if "bias_ih" in layer.weights and "bias_hh" not in layer.weights:
-        weights["bias_hh_l0"] = _zeros(weights["bias_ih_l0"])
+        weights["bias_ih_l0"], weights["bias_hh_l0"] = _apart(weights["bias_ih_l0"])
     cell = Cell(
         f"nn.{layer.kind}",
         ("input_size", layer.inputs),
@@ -53,10 +53,11 @@ def _weight(op: Op, first: int, name: str, source: Source) -> Weight:
     return replace(held, grouped=(rows, columns), perm=(1, 0), shape=(columns, rows), part=part)
 
 
-def _zeros(bias: Weight) -> Weight:
-    """The second bias that MindSpore's layers have, where the graph has one: zero, and not trained."""
+def _apart(bias: Weight) -> tuple[Weight, Weight]:
+    """MindSpore's two biases: the graph's one, and what the graph adds to it, which is not trained."""
     part = bias.part or Gates(None, (0,))
-    return replace(bias, trainable=False, part=replace(part, added=(), factor=0))
+    fixed = replace(bias, trainable=False, part=replace(part, factor=0))
+    return replace(bias, part=replace(part, added=())), fixed
 
 
 @rule("Results", form="{0}, {1}")

@@ -15,6 +15,7 @@ _TITLES = {
     "optimizers": "Optimizers and schedulers",
     "training": "Training",
     "data": "Data",
+    "vision": "torchvision",
 }
 
 

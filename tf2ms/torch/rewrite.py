@@ -35,9 +35,13 @@ from tf2ms.torch.values import UNKNOWN, Value
 
 # How generated code names what it imports, in the order of the import lines.
 IMPORTS = {
+    "math": "import math",
+    "os": "import os",
+    "random": "import random",
     "ms": "import mindspore as ms",
     "np": "import numpy as np",
     "partial": "from functools import partial",
+    "Image": "from PIL import Image",
     "mint": "from mindspore import mint",
     "nn": "from mindspore import nn",
     "ops": "from mindspore import ops",
@@ -387,6 +391,7 @@ class Rewriter(cst.CSTTransformer):
             self.losses[original_node] = code(loss)
             self.converted(original_node, code(original_node), "ms.value_and_grad")
             return DROP
+        updated_node = updated_node.with_changes(func=parenthesized(updated_node.func))
         func = self.analysis.value(original_node.func)
         if original_node in self.planner.steps or original_node in self.contexts:
             return updated_node
@@ -933,7 +938,7 @@ _NAMESPACES = frozenset(
         "torch.utils",
     ]
 )
-_SHARED = ("numpy", "functools.partial")
+_SHARED = ("numpy", "functools.partial", "math", "os", "random", "PIL.Image")
 _CONTEXTS = frozenset(
     [
         "torch.no_grad",

@@ -42,6 +42,7 @@ FAMILIES = (
     "optimizers",
     "training",
     "data",
+    "vision",
 )
 
 
@@ -234,6 +235,8 @@ def call_of(row: Row) -> Row | None:
 
 def canonical(name: str) -> str:
     """The name under which the table knows an API that PyTorch exports several times."""
+    if name.startswith("torchvision.transforms.v2."):
+        return name.replace(".v2.", ".")
     if name.startswith("torch.nn.modules."):
         return "torch.nn." + name.rpartition(".")[2]
     if name.startswith("torch.optim.") and not name.startswith("torch.optim.lr_scheduler"):

@@ -204,6 +204,8 @@ class _Fill(cst.CSTTransformer):
         left, right = literal(updated_node.left), literal(updated_node.right)
         if left is None or right is None:
             raise NoForm("None as its argument has no MindSpore form")
+        if isinstance(left, str) and isinstance(right, str) and isinstance(updated_node.operator, cst.Add):
+            return from_literal(left + right)
         if isinstance(left, int | float) and isinstance(right, int | float):
             operator = updated_node.operator
             if isinstance(operator, cst.Subtract):
@@ -352,7 +354,8 @@ def call_arguments(
             continue
         source = next((bound.given[u] for u in argument.uses if u in bound.given), None)
         if not argument.keyword or (positional and source is not None and source.keyword is None):
-            made.append((index, (source or cst.Arg(value)).with_changes(value=value, keyword=None)))
+            base = source or cst.Arg(value)
+            made.append((index, base.with_changes(value=value, keyword=None, equal=cst.MaybeSentinel.DEFAULT)))
             continue
         positional = False
         base = source if source is not None else cst.Arg(value)

@@ -113,13 +113,17 @@ class Plan:
         """The nodes, in order, that lead from layers and inputs to a tensor: those that no hook on a layer sees."""
         ends = {layer.place.node for layer in self.layers}
         found: set[str] = set()
+        passed: set[str] = set()
         stack = [Tensor.parse(tensor).node]
         while stack:
             node = self.layout.graph[stack.pop()]
-            if node.name in found or node.name in ends or not node.inputs or node.is_weight() or not node.origins:
+            if node.name in found | passed | ends or not node.inputs or node.is_weight() or not node.origins:
                 continue
-            found.add(node.name)
             stack.extend(source.node for source in node.inputs)
+            if node.name in self.graph and not node.bodies and "TensorList" not in node.op:  # those TensorFlow can give
+                found.add(node.name)
+            else:
+                passed.add(node.name)
         return tuple(sorted(found, key=self.position))
 
 

@@ -51,14 +51,13 @@ def random_split(dataset, lengths):
 class DataLoader:
     """PyTorch's DataLoader over a GeneratorDataset, whose columns are the first sample's."""
 
-    def __init__(self, dataset, batch_size=1, shuffle=False, drop_last=False):
+    def __init__(self, dataset, batch_size=1, shuffle=False, num_workers=0, drop_last=False):
         self.dataset, self.batch_size = dataset, batch_size
         sample = dataset[0]
         self.single = not isinstance(sample, (tuple, list))
         columns = ["column_0"] if self.single else [f"column_{i}" for i in range(len(sample))]
-        self.batches = ms.dataset.GeneratorDataset(dataset, columns, shuffle=shuffle).batch(
-            batch_size, drop_remainder=drop_last
-        )
+        samples = ms.dataset.GeneratorDataset(dataset, columns, num_parallel_workers=num_workers or 1, shuffle=shuffle)
+        self.batches = samples.batch(batch_size, drop_remainder=drop_last)
 
     def __iter__(self):
         """The batches of one epoch."""
@@ -70,28 +69,163 @@ class DataLoader:
         return self.batches.get_dataset_size()
 
 
-class Compose:
-    """torchvision's Compose."""
+class CollatedLoader:
+    """PyTorch's DataLoader with a sampler or a collate function, in this process."""
 
-    def __init__(self, transforms):
-        self.transforms = transforms
+    def __init__(
+        self,
+        dataset,
+        batch_size=1,
+        shuffle=False,
+        sampler=None,
+        batch_sampler=None,
+        collate_fn=None,
+        drop_last=False,
+    ):
+        self.dataset, self.collate_fn, self.sampler = dataset, collate_fn or default_collate, sampler
+        if batch_sampler is None:
+            self.sampler = sampler or (RandomSampler(dataset) if shuffle else range(len(dataset)))
+            batch_sampler = BatchSampler(self.sampler, batch_size, drop_last)
+        self.batch_sampler = batch_sampler
 
-    def __call__(self, image):
-        """Applies one after the other."""
-        for transform in self.transforms:
-            image = transform(image)
-        return image
+    def __iter__(self):
+        """The batches of one epoch."""
+        for indices in self.batch_sampler:
+            yield self.collate_fn([self.dataset[i] for i in indices])
+
+    def __len__(self):
+        """How many batches there are."""
+        return len(self.batch_sampler)
 
 
-class RandomApply:
-    """torchvision's RandomApply."""
+def default_collate(samples):
+    """PyTorch's default_collate: samples of one form as one of batches."""
+    first = samples[0]
+    if isinstance(first, dict):
+        return {key: default_collate([sample[key] for sample in samples]) for key in first}
+    if isinstance(first, (tuple, list)):
+        return [default_collate(list(column)) for column in zip(*samples)]
+    if isinstance(first, str):
+        return samples
+    arrays = [sample.asnumpy() if isinstance(sample, ms.Tensor) else sample for sample in samples]
+    return ms.Tensor(np.stack(arrays))
 
-    def __init__(self, transforms, p=0.5):
-        self.transforms, self.p = transforms, p
 
-    def __call__(self, image):
-        """Applies all or none."""
-        if np.random.rand() < self.p:
-            for transform in self.transforms:
-                image = transform(image)
-        return image
+class RandomSampler:
+    """PyTorch's RandomSampler."""
+
+    def __init__(self, data_source, replacement=False, num_samples=None):
+        self.data_source, self.replacement = data_source, replacement
+        self.num_samples = len(data_source) if num_samples is None else num_samples
+
+    def __iter__(self):
+        """The indices of one epoch."""
+        count = len(self.data_source)
+        if self.replacement:
+            return iter(np.random.randint(0, count, self.num_samples).tolist())
+        rounds = [np.random.permutation(count) for _ in range(-(-self.num_samples // count))]
+        return iter(np.concatenate(rounds)[: self.num_samples].tolist())
+
+    def __len__(self):
+        """How many there are."""
+        return self.num_samples
+
+
+class SubsetRandomSampler:
+    """PyTorch's SubsetRandomSampler."""
+
+    def __init__(self, indices):
+        self.indices = indices
+
+    def __iter__(self):
+        """The indices of one epoch."""
+        return (self.indices[i] for i in np.random.permutation(len(self.indices)).tolist())
+
+    def __len__(self):
+        """How many there are."""
+        return len(self.indices)
+
+
+class WeightedRandomSampler:
+    """PyTorch's WeightedRandomSampler."""
+
+    def __init__(self, weights, num_samples, replacement=True):
+        weights = weights.asnumpy() if isinstance(weights, ms.Tensor) else weights
+        self.weights = np.asarray(weights, np.float64)
+        self.num_samples, self.replacement = num_samples, replacement
+
+    def __iter__(self):
+        """The indices of one epoch."""
+        chances = self.weights / self.weights.sum()
+        return iter(np.random.choice(len(chances), self.num_samples, self.replacement, chances).tolist())
+
+    def __len__(self):
+        """How many there are."""
+        return self.num_samples
+
+
+class BatchSampler:
+    """PyTorch's BatchSampler."""
+
+    def __init__(self, sampler, batch_size, drop_last):
+        self.sampler, self.batch_size, self.drop_last = sampler, batch_size, drop_last
+
+    def __iter__(self):
+        """The indices of each batch."""
+        batch = []
+        for index in self.sampler:
+            batch.append(index)
+            if len(batch) == self.batch_size:
+                yield batch
+                batch = []
+        if batch and not self.drop_last:
+            yield batch
+
+    def __len__(self):
+        """How many batches there are."""
+        whole, rest = divmod(len(self.sampler), self.batch_size)
+        return whole if self.drop_last or not rest else whole + 1
+
+
+class DistributedSampler:
+    """PyTorch's DistributedSampler: each process reads its share."""
+
+    def __init__(self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False):
+        self.dataset, self.shuffle, self.seed, self.epoch = dataset, shuffle, seed, 0
+        self.num_replicas = ms.communication.get_group_size() if num_replicas is None else num_replicas
+        self.rank = ms.communication.get_rank() if rank is None else rank
+        count = len(dataset)
+        self.num_samples = count // self.num_replicas if drop_last else -(-count // self.num_replicas)
+
+    def __iter__(self):
+        """The indices of one epoch."""
+        count, total = len(self.dataset), self.num_samples * self.num_replicas
+        order = np.random.RandomState(self.seed + self.epoch).permutation(count) if self.shuffle else np.arange(count)
+        return iter(np.resize(order, total)[self.rank :: self.num_replicas].tolist())
+
+    def __len__(self):
+        """How many there are."""
+        return self.num_samples
+
+    def set_epoch(self, epoch):
+        """Another order for another epoch."""
+        self.epoch = epoch
+
+
+class ConcatDataset:
+    """PyTorch's ConcatDataset."""
+
+    def __init__(self, datasets):
+        self.datasets = list(datasets)
+
+    def __getitem__(self, index):
+        """One sample."""
+        index = index % len(self)
+        for dataset in self.datasets:
+            if index < len(dataset):
+                return dataset[index]
+            index -= len(dataset)
+
+    def __len__(self):
+        """How many samples there are."""
+        return sum(len(dataset) for dataset in self.datasets)

@@ -1,4 +1,4 @@
-"""torch.utils.data and torchvision."""
+"""torch.utils.data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tf2ms.torch.table import row, rule
 from tf2ms.torch.target import code
 
 FILES = "tests/torch/test_scripts.py runs it"
-VISION = "torchvision is not among the test's requirements"
+SAMPLED = "tests/torch/test_data.py runs it"
 
 row("torch.utils.data.Dataset", "object", untested=FILES)
 row("torch.utils.data.TensorDataset(*tensors)", "helper.TensorDataset", untested=FILES, gives="dataset")
@@ -33,13 +33,18 @@ def data_loader(call: Call) -> object:
     """dataset.GeneratorDataset(dataset, [columns], shuffle=shuffle).batch(batch_size, drop_remainder=drop_last)."""
     for name in ("pin_memory", "num_workers"):
         call.arg(name)
-    for name in ("sampler", "batch_sampler", "collate_fn"):
-        node = call.arg(name)
-        if node is not None and code(node) != "None":
-            raise call.fail(f"its argument {name} has no MindSpore form")
+    nodes = [call.arg(name) for name in ("sampler", "batch_sampler", "collate_fn")]
+    if any(node is not None and code(node) != "None" for node in nodes):
+        return call.apply(
+            "helper.CollatedLoader(dataset, batch_size=batch_size, shuffle=shuffle, sampler=sampler, "
+            "batch_sampler=batch_sampler, collate_fn=collate_fn, drop_last=drop_last)"
+        )
     columns = columns_of(call.value("dataset"))
     if not columns or call.rewriter.reads_dataset():
-        return call.apply("helper.DataLoader(dataset, batch_size=batch_size, shuffle=shuffle, drop_last=drop_last)")
+        return call.apply(
+            "helper.DataLoader(dataset, batch_size=batch_size, shuffle=shuffle, num_workers=num_workers, "
+            "drop_last=drop_last)"
+        )
     names = ", ".join(f'"{c}"' for c in columns)
     workers = (
         ", num_parallel_workers=num_workers"
@@ -55,54 +60,27 @@ def data_loader(call: Call) -> object:
     )
 
 
-# torchvision.transforms
-row("transforms.Compose(transforms)", "helper.Compose(transforms)", untested=VISION, gives="")
+row("torch.utils.data.Sampler", "object", untested=SAMPLED)
+row("torch.utils.data.ConcatDataset(datasets)", "helper.ConcatDataset(datasets)", untested=SAMPLED, gives="dataset")
+row("torch.utils.data.default_collate(batch)", "helper.default_collate(batch)", untested=SAMPLED, gives="")
+row("torch.utils.data.dataloader.default_collate(batch)", "helper.default_collate(batch)", untested=SAMPLED, gives="")
+row("torch.utils.data.SequentialSampler(data_source)", "range(len(data_source))", untested=SAMPLED, gives="")
 for _source, _target in {
-    "ToTensor()": "vision.ToTensor()",
-    "PILToTensor()": "vision.HWC2CHW()",
-    "ToPILImage()": "vision.ToPIL()",
-    "Normalize(mean, std, inplace=False)": "vision.Normalize(mean=mean, std=std, is_hwc=False)",
-    "Resize(size)": "vision.Resize(size)",
-    "CenterCrop(size)": "vision.CenterCrop(size)",
-    "RandomCrop(size, padding=None, pad_if_needed=False)": (
-        "vision.RandomCrop(size=size, padding=padding, pad_if_needed=pad_if_needed)"
+    "RandomSampler(data_source, replacement=False, num_samples=None, generator=None)": (
+        "helper.RandomSampler(data_source, replacement=replacement, num_samples=num_samples)"
     ),
-    "RandomResizedCrop(size, scale=(0.08, 1.0), ratio=(0.75, 1.3333333333333333))": (
-        "vision.RandomResizedCrop(size=size, scale=scale, ratio=ratio)"
+    "SubsetRandomSampler(indices, generator=None)": "helper.SubsetRandomSampler(indices)",
+    "WeightedRandomSampler(weights, num_samples, replacement=True, generator=None)": (
+        "helper.WeightedRandomSampler(weights, num_samples, replacement=replacement)"
     ),
-    "RandomHorizontalFlip(p=0.5)": "vision.RandomHorizontalFlip(prob=p)",
-    "RandomVerticalFlip(p=0.5)": "vision.RandomVerticalFlip(prob=p)",
-    "RandomRotation(degrees, expand=False, center=None, fill=0)": (
-        "vision.RandomRotation(degrees=degrees, expand=expand, center=center, fill_value=fill)"
-    ),
-    "ColorJitter(brightness=0, contrast=0, saturation=0, hue=0)": (
-        "vision.RandomColorAdjust(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)"
-    ),
-    "Grayscale(num_output_channels=1)": "vision.Grayscale(num_output_channels=num_output_channels)",
-    "RandomGrayscale(p=0.1)": "vision.RandomGrayscale(prob=p)",
-    "RandomErasing(p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0)": (
-        "vision.RandomErasing(prob=p, scale=scale, ratio=ratio, value=value)"
-    ),
-    "RandomPerspective(distortion_scale=0.5, p=0.5)": (
-        "vision.RandomPerspective(distortion_scale=distortion_scale, prob=p)"
-    ),
-    "RandomAffine(degrees, translate=None, scale=None, shear=None)": (
-        "vision.RandomAffine(degrees=degrees, translate=translate, scale=scale, shear=shear)"
-    ),
-    "Pad(padding, fill=0)": "vision.Pad(padding=padding, fill_value=fill)",
-    "FiveCrop(size)": "vision.FiveCrop(size)",
-    "TenCrop(size, vertical_flip=False)": "vision.TenCrop(size, use_vertical_flip=vertical_flip)",
-    "GaussianBlur(kernel_size, sigma=None)": "vision.GaussianBlur(kernel_size=kernel_size, sigma=sigma)",
-    "RandomAdjustSharpness(sharpness_factor, p=0.5)": "vision.RandomAdjustSharpness(degree=sharpness_factor, prob=p)",
-    "RandomAutocontrast(p=0.5)": "vision.RandomAutoContrast(prob=p)",
-    "RandomEqualize(p=0.5)": "vision.RandomEqualize(prob=p)",
-    "RandomInvert(p=0.5)": "vision.RandomInvert(prob=p)",
-    "RandomPosterize(bits, p=0.5)": "helper.RandomApply([vision.Posterize(bits)], p)",
-    "RandomSolarize(threshold, p=0.5)": "helper.RandomApply([vision.Solarize(threshold)], p)",
-    "AutoAugment()": "vision.AutoAugment()",
-    "RandAugment(num_ops=2, magnitude=9)": "vision.RandAugment(num_ops=num_ops, magnitude=magnitude)",
-    "TrivialAugmentWide()": "vision.TrivialAugmentWide()",
-    "RandomApply(transforms, p=0.5)": "helper.RandomApply(transforms, p=p)",
+    "BatchSampler(sampler, batch_size, drop_last)": "helper.BatchSampler(sampler, batch_size, drop_last)",
 }.items():
-    row(f"transforms.{_source}", _target, untested=VISION, gives="")
-row("transforms.Lambda(lambd)", lambda call: call.arg("lambd"), untested=VISION, gives="")
+    row(f"torch.utils.data.{_source}", _target, untested=SAMPLED, gives="")
+for _place in ("torch.utils.data", "torch.utils.data.distributed"):
+    row(
+        f"{_place}.DistributedSampler(dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False)",
+        "helper.DistributedSampler(dataset, num_replicas=num_replicas, rank=rank, shuffle=shuffle, seed=seed, "
+        "drop_last=drop_last)",
+        untested=SAMPLED,
+        gives="",
+    )
