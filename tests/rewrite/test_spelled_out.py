@@ -59,7 +59,7 @@ def test_silu_and_hard_swish(tmp_path):
         y = dense(x * tf.sigmoid(x), 4, "second")
         return y * tf.nn.relu6(y + 3.0) / 6.0
 
-    _trained(make, tmp_path, "ops.silu(", "ops.hardswish(")
+    _trained(make, tmp_path, "nn.SiLU(", "ops.hardswish(")
 
 
 def test_what_only_looks_like_an_activation(tmp_path):
@@ -67,7 +67,7 @@ def test_what_only_looks_like_an_activation(tmp_path):
         x = dense(placeholder([4, 6], "x"), 5)
         return x * tf.sigmoid(2.0 * x) + 0.4 * x * (1.0 + tf.math.erf(x * 0.70710678)) + x * tf.nn.relu6(x + 2.0) / 6.0
 
-    _trained(make, tmp_path, lacks=("ops.silu(", "ops.gelu(", "hardswish"))
+    _trained(make, tmp_path, lacks=("nn.SiLU(", "ops.gelu(", "hardswish"))
 
 
 def _layer_norm(x, axes=(-1,), scale=True, offset=True):

@@ -29,6 +29,8 @@ WITHOUT_KERNEL = {
     "HardSwish": "no TensorFlow kernel: other converters write it",
     "SquaredDistance": "no TensorFlow kernel: other converters write it",
     "Prelu": "no TensorFlow kernel: other converters write it",
+    "LayerNorm": "made of small ops: tests of rewrites",
+    "Gelu": "made of small ops: tests of rewrites",
     "swish_f32": "a function of TensorFlow's Python",
     **dict.fromkeys(("SiLU", "Gelu", "Dense", "LayerNorm"), "several ops: tests/rewrite"),
     "Dropout": "several ops: tests/training",

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tf2ms.emit.body import statements
-from tf2ms.emit.expression import array_text, layer_text, value_text
+from tf2ms.emit.expression import array_text, chain_lines, layer_text, value_text
 from tf2ms.emit.format import format_python
 from tf2ms.emit.mapping import make_map
 from tf2ms.emit.training import SCHEDULE, loss_weights, optimizer_call, optimizer_classes, preparation
@@ -22,7 +22,15 @@ from tf2ms.lower import refusal_name
 from tf2ms.rules.initializers import initializer_code
 from tf2ms.rules.types import Code, Layer, Step, Weight
 from tf2ms.structure.names import plain_text
-from tf2ms.structure.types import Block, Function, Structure, is_literal, parameters_of, weight_attribute
+from tf2ms.structure.types import (
+    Block,
+    ChainLayer,
+    Function,
+    Structure,
+    is_literal,
+    parameters_of,
+    weight_attribute,
+)
 
 __all__ = ["Module", "emit"]
 
@@ -120,17 +128,31 @@ def _cell(block: Block, functions: frozenset[str]) -> dict[str, Any]:
         "parameters": [name for name in block.parameters if name not in block.defaults] + optional,
         "members": list(_members(block)),
         "inputs": [block.names[tensor] for tensor in block.program.inputs],
-        "body": statements(block.program, block.names, block.attributes, reserved=functions),
+        "body": statements(block.program, block.names, block.attributes, reserved=functions, optional=_joins(block)),
     }
+
+
+def _joins(block: Block) -> dict[int, int]:
+    """The optional steps that are no layers, with the input that they hand on."""
+    return {place: index for place, (_, index) in block.optional.items() if block.program.steps[place].layer is None}
 
 
 def _members(block: Block) -> Iterator[str]:
     """The lines of `__init__` that make the layers and parameters; a layer that is called twice is made once."""
     seen: set[str] = set()
-    for step, attribute in zip(block.program.walk(), block.attributes, strict=True):
-        if step.layer is not None and attribute not in seen:
+    for place, (step, attribute) in enumerate(zip(block.program.walk(), block.attributes, strict=True)):
+        condition = block.optional[place][0].text if place in block.optional else None
+        if step.layer is not None and attribute in seen:
+            continue
+        if step.layer is not None:
             seen.add(attribute)
-            yield f"self.{attribute} = {layer_text(step.layer)}"
+        if isinstance(step.layer, ChainLayer) and step.layer.table is not None:
+            yield from chain_lines(attribute, step.layer.table)
+        elif step.layer is not None:
+            text = layer_text(step.layer)
+            yield f"self.{attribute} = {f'{text} if {condition} else nn.Identity()' if condition else text}"
+        elif condition:
+            yield f"self.{attribute} = {condition}"
         for name, weight in step.weights:
             yield f"self.{weight_attribute(attribute, name)} = {_weight_text(weight)}"
 
@@ -155,7 +177,12 @@ def _function(function: Function, functions: frozenset[str]) -> dict[str, Any]:
 
 
 def _layers(cells: Iterable[Block | Function]) -> Iterator[Layer]:
-    return (step.layer for cell in cells for step in cell.program.walk() if step.layer is not None)
+    for cell in cells:
+        for step in cell.program.walk():
+            if isinstance(step.layer, ChainLayer):
+                yield from (link.layer for link in step.layer.chain[:1] if link.layer is not None)
+            elif step.layer is not None:
+                yield step.layer
 
 
 def _helpers(cells: Iterable[Block | Function]) -> list[str]:

@@ -34,6 +34,7 @@ def statements(
     attributes: tuple[str, ...],
     prefix: str = "self.",
     reserved: frozenset[str] = frozenset(),
+    optional: Mapping[int, int] | None = None,
 ) -> list[str]:
     """The body's lines, `return` last.
 
@@ -43,9 +44,11 @@ def statements(
         attributes: the attribute of each step.
         prefix: leads to the attributes.
         reserved: names that no variable may hide, such as the module's functions.
+        optional: steps without a layer that are there only where their attribute says so, with the input handed on.
     """
     places = {id(step): attribute for step, attribute in zip(program.walk(), attributes, strict=True)}
-    writer = Writer(program, names, places, prefix, reserved)
+    joins = {id(program.steps[place]): index for place, index in (optional or {}).items()}
+    writer = Writer(program, names, places, prefix, reserved, joins)
     writer.write()
     writer.write_return()
     return writer.lines
@@ -61,8 +64,10 @@ class Writer:
         attributes: Mapping[int, str],
         prefix: str,
         reserved: frozenset[str],
+        optional: Mapping[int, int],
     ):
         self.program = program
+        self.optional = optional
         self.reserved = reserved
         self.names = names
         self.attributes = attributes
@@ -92,6 +97,9 @@ class Writer:
             operands = [self.take(tensor) for tensor in step.inputs]
             places = {weight: self.prefix + weight_attribute(attribute, weight) for weight, _ in step.weights}
             expression = fill(step.form, [o.expression for o in operands], {**places, "layer": self.prefix + attribute})
+            if id(step) in self.optional:
+                flag, otherwise = name(self.prefix + attribute), operands[self.optional[id(step)]].expression
+                expression = ast.IfExp(flag, expression, otherwise)
             reads = tuple(tensor for operand in operands for tensor in operand.reads)
             layers = max((operand.layers for operand in operands), default=0) + (step.layer is not None)
             value = Pending(expression, reads, layers)
@@ -104,7 +112,7 @@ class Writer:
 
     def inside(self, program: Program, live: Iterable[Tensor]) -> Writer:
         """A writer for a program inside this one. What is `live` around it keeps its variables."""
-        inner = Writer(program, self.names, self.attributes, self.prefix, self.reserved)
+        inner = Writer(program, self.names, self.attributes, self.prefix, self.reserved, {})
         inner.reserved = self.reserved | {self.variable[tensor] for tensor in live if tensor in self.variable}
         inner.variable = {**self.variable, **inner.variable}
         inner.owned = set(self.owned)

@@ -12,6 +12,7 @@ import numpy as np
 
 from tf2ms.rules.types import Code, Layer, Value
 from tf2ms.split import short_float
+from tf2ms.structure.types import Table
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
@@ -81,3 +82,43 @@ def layer_text(layer: Layer) -> str:
         unnamed = index < layer.positional or key == "**" or follows
         written.append(f"{key if key == '**' else ''}{text}" if unnamed else f"{key}={text}")
     return f"{layer.cls}({', '.join(written)})"
+
+
+def chain_lines(attribute: str, table: Table) -> list[str]:
+    """The statements that make a chain: a list, a comprehension over settings, or a loop that carries the channels."""
+    block, count = table.block, sum(name not in table.block.defaults for name in table.block.parameters)
+    written = [
+        name
+        for place, name in enumerate(block.parameters)
+        if place < count or table.texts[name] != repr(block.defaults[name])
+    ]
+    in_order = written == list(block.parameters[: len(written)])
+    arguments = [
+        table.texts[name] if place < count or (in_order and name in _NEXT_POSITIONAL) else f"{name}={table.texts[name]}"
+        for place, name in enumerate(written)
+    ]
+    element = f"{block.name}({', '.join(arguments)})"
+    if table.span is not None:
+        start, stop, step = table.span
+        return [
+            f"self.{attribute} = nn.SequentialCell([{element} for {table.loop[0]} in range({start}, {stop}, {step})])"
+        ]
+    if not table.loop and table.carried is None:
+        return [f"self.{attribute} = nn.SequentialCell([{element} for _ in range({table.repeats})])"]
+    loop = ", ".join((*table.loop, "repeats") if table.grouped else table.loop)
+    rows = [repr(row) if len(loop.split(", ")) > 1 else repr(row[0]) for row in table.rows]
+    settings = f"[{', '.join(rows)}]"
+    if table.carried is None and not table.grouped:
+        return [f"self.{attribute} = nn.SequentialCell([{element} for {loop} in {settings}])"]
+    lines = [f"{attribute}, {table.carried[0]} = [], {table.carried[1]!r}" if table.carried else f"{attribute} = []"]
+    lines.append(f"for {loop} in {settings}:")
+    indent = "    "
+    if table.grouped:
+        used = any("index" in text for text in table.texts.values())
+        lines.append(f"{indent}for {'index' if used else '_'} in range(repeats):")
+        indent = 2 * indent
+    lines.append(f"{indent}{attribute}.append({element})")
+    if table.carried:
+        lines.append(f"{indent}{table.carried[0]} = {table.carried[2]}")
+    lines.append(f"self.{attribute} = nn.SequentialCell({attribute})")
+    return lines

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tf2ms.rules.types import Step, Weight
-from tf2ms.structure.types import Block, BlockLayer, Structure, is_literal, parameters_of
+from tf2ms.structure.types import Block, BlockLayer, ChainLayer, Structure, is_literal, parameters_of
 
 FORMAT = 1
 """Version of the schema."""
@@ -72,14 +72,27 @@ def _parameter(name: str, weight: Weight) -> dict[str, Any]:
     return entry
 
 
-def _layers(block: Block, steps: tuple[Step, ...], prefix: str = "") -> Iterator[tuple[str, tuple[str, str], Step]]:
+def _layers(
+    block: Block, steps: Sequence[Step | None], prefix: str = ""
+) -> Iterator[tuple[str, tuple[str, str], Step]]:
     """(attribute path, (class, attribute) where it is made, step) of every layer."""
     for step, attribute in zip(steps, block.attributes, strict=True):
         path = f"{prefix}{attribute}"
-        if isinstance(step.layer, BlockLayer) and step.layer.block is not None:
-            yield from _layers(step.layer.block, step.layer.inner, f"{path}.")
+        if step is None:
+            continue
+        if isinstance(step.layer, ChainLayer):
+            for index, link in enumerate(step.layer.chain):
+                yield from _inner(link, f"{path}.{index}.")
+        elif isinstance(step.layer, BlockLayer):
+            yield from _inner(step, f"{path}.")
         elif step.layer is not None or any(not is_literal(weight) for _, weight in step.weights):
             yield path, (block.name, attribute), step
+
+
+def _inner(step: Step, prefix: str) -> Iterator[tuple[str, tuple[str, str], Step]]:
+    layer = step.layer
+    if isinstance(layer, BlockLayer) and layer.block is not None:
+        yield from _layers(layer.block, layer.inner, prefix)
 
 
 def _last_calls(layers: Iterator[tuple[str, tuple[str, str], Step]]) -> list[tuple[str, tuple[str, str], Step]]:

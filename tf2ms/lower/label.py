@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 
 from tf2ms.graph import Node
 
@@ -24,11 +26,49 @@ def label(node: Node, within: str | None = None) -> tuple[str, ...]:
 
     Empty for a node that has nothing but TensorFlow's default name, such as `add_4`.
     """
-    parts = _INLINED.sub("", node.name if within is None else _inside(node.name, within)).split("/")
-    last = parts[-1]
-    if is_default_name(last, node) or (len(parts) > 1 and last == parts[-2]):
+    name = _INLINED.sub("", node.name if within is None else _inside(node.name, within))
+    parts = [part for part in name.split("/") if part]
+    while parts and (is_default_name(parts[-1], node) or (len(parts) > 1 and parts[-1] == parts[-2])):
         parts = parts[:-1]
-    return tuple(part for part in parts if part)
+    return tuple(parts)
+
+
+def tidied(labels: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Labels without what says nothing: the scope that holds everything, and the `_1` of a second trace."""
+    found = [label for label in dict.fromkeys(labels) if label]
+    root = found[0][0] if found and any(len(label) > 1 for label in found) else ""
+    held = {label: label[1:] if all(item[0] == root for item in found) else label for label in found}
+    children: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for label in held.values():
+        for depth, part in enumerate(label):
+            children[label[:depth]].add(part)
+    again = {parent for parent, parts in children.items() if _is_second_trace(parts)}
+    if () not in again:
+        again = set()
+    return {
+        own: tuple(part[:-2] if label[:depth] in again and len(part) > 2 else part for depth, part in enumerate(label))
+        for own, label in held.items()
+    }
+
+
+def _is_second_trace(parts: set[str]) -> bool:
+    """Whether nearly all of the names end in `_1`; Keras numbers a few of them otherwise."""
+    return sum(part.endswith("_1") for part in parts) >= 0.8 * len(parts)
+
+
+def is_made_up(part: str) -> bool:
+    """Whether the name is one that Keras gives a layer by its class: conv2d_17, batch_normalization."""
+    return re.sub(r"_\d+$", "", part) in _KERAS_NAMES
+
+
+_KERAS_NAMES = frozenset(
+    "activation add average average_pooling1d average_pooling2d batch_normalization bidirectional concatenate conv1d"
+    " conv2d conv2d_transpose conv3d cropping2d dense depthwise_conv2d dot dropout elu embedding flatten"
+    " global_average_pooling1d global_average_pooling2d global_max_pooling2d group_normalization gru input_layer lambda"
+    " layer_normalization leaky_re_lu lstm max_pooling1d max_pooling2d maximum multi_head_attention multiply"
+    " normalization p_re_lu permute re_lu rescaling reshape resizing separable_conv2d simple_rnn softmax"
+    " spatial_dropout2d subtract time_distributed up_sampling2d zero_padding2d".split()
+)
 
 
 _INLINED = re.compile(r"_tfg_inlined_\w+$")
@@ -56,7 +96,6 @@ def is_default_name(name: str, node: Node) -> bool:
 
 
 _LAYER_OPS = frozenset(
-    """
-    conv2d biasadd matmul relu add depthwise xw_plus_b placeholder tensorarrayreadv3 tensorarrayv2read while hidden
-    """.split()
+    "conv2d biasadd matmul relu add depthwise xw_plus_b placeholder convolution conv_transpose tensordot batchnorm"
+    " moments einsum maxpool2d avgpool2d separable_conv2d gelu tensorarrayreadv3 tensorarrayv2read while hidden".split()
 )

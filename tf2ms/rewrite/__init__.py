@@ -99,7 +99,7 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
 
     Each rewrite visits every node once, inputs first, so the time is linear in nodes times rewrites.
     """
-    from tf2ms.rewrite import activations, convolutions, normalisation, patterns, weights  # noqa: F401  # in order
+    from tf2ms.rewrite import weights, convolutions, patterns, normalisation, activations, attention  # noqa: F401, I001
     from tf2ms.rewrite.recurrent import LOOPS, recurrent_layers
 
     ends = tuple(ends)

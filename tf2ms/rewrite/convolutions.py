@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tf2ms.graph import Node
+from tf2ms.graph import Node, Shape
 from tf2ms.rewrite import View, rewrites
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
@@ -52,7 +52,23 @@ def padded_convolution(view: View, node: Node) -> Node | None:
     (top, bottom), (left, right) = pads[1:3].tolist()
     inputs = (pad.inputs[0], *node.inputs[1:])
     origins = node.origins + pad.origins
+    if [(top, bottom), (left, right)] == _same_padding(view, node, view.shape(pad.inputs[0])):
+        return replace(node, inputs=inputs, attrs={**node.attrs, "padding": "SAME"}, origins=origins)
     return _padded(replace(node, inputs=inputs), node, (top, bottom, left, right), {}, origins, None)
+
+
+def _same_padding(view: View, node: Node, shape: Shape) -> list[tuple[int, int]] | None:
+    """What SAME pads an input of that shape with; None where its size is unknown."""
+    kernel = view.shape(node.inputs[1])
+    if shape is None or kernel is None or len(shape) != 4 or None in (*shape[1:3], *kernel):
+        return None
+    strides, dilations = node.attr("strides") or [1] * 4, node.attr("dilations") or [1] * 4
+    found = []
+    for axis in (1, 2):
+        size, span = shape[axis] or 0, ((kernel[axis - 1] or 0) - 1) * dilations[axis] + 1
+        total = max((-(-size // strides[axis]) - 1) * strides[axis] + span - size, 0)
+        found.append((total // 2, total - total // 2))
+    return found
 
 
 def _padded(

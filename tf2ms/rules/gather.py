@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from tf2ms.layout import any_order
-from tf2ms.rules.op import Expression, NoForm, Op
+from tf2ms.rules.initializers import initializer_code
+from tf2ms.rules.op import Cell, Expression, NoForm, Op
 from tf2ms.rules.registry import no_form, rule
+from tf2ms.rules.types import Weight
+
+_LOOKUP = 64
+"""A matrix of at most so many numbers is a table of constants, a larger one an embedding."""
 
 _INDICES = "an index out of range is an error in TensorFlow on CPU and undefined in MindSpore"
 
 
-@rule("Gather", "GatherV2", "ResourceGather", form="ops.gather", note=_INDICES)
+@rule("Gather", "GatherV2", "ResourceGather", form="ops.gather, nn.Embedding", note=_INDICES)
 def gather(op: Op) -> Expression:
     """tf.gather along one axis, with batch dimensions."""
     axis = op.required_number(2, "the axis") if len(op) > 2 else int(op.attr("batch_dims", 0))
@@ -22,8 +30,23 @@ def gather(op: Op) -> Expression:
         batch += op.rank(1)
     if batch:
         return op.form(f"tf_gather({{0}}, {{1}}, {axis}, {batch})", op.tensor(0), op.tensor(1))
+    table = op.weight(0) if op.is_weight(0) and not op.is_weight(1) and axis == 0 else None
+    if table is not None and len(table.shape) == 2 and table.dtype == "float32" and math.prod(table.shape) > _LOOKUP:
+        return _embedding(op, table)
     indices = "{1}" if op.dtype("Tindices", "int32") in ("int32", "int64") else "{1}.astype(ms.int32)"
     return op.form(f"ops.gather({{0}}, {indices}, {axis})", op.tensor(0), op.tensor(1))
+
+
+def _embedding(op: Op, table: Weight) -> Expression:
+    """Rows of a matrix that is a variable or a constant."""
+    cell = Cell(
+        "nn.Embedding", ("vocab_size", table.shape[0]), ("embedding_size", table.shape[1]), embedding_table=table
+    )
+    found = cell(op.tensor(1))
+    start = initializer_code(table)
+    if start is None or found.layer is None:
+        return found
+    return replace(found, layer=replace(found.layer, arguments=(*found.layer.arguments, ("embedding_table", start))))
 
 
 @rule("GatherNd", "ResourceGatherNd", form="ops.gather_nd", note=_INDICES)

@@ -7,9 +7,13 @@ from tf2ms.layout import Need, any_order, keeps_order
 from tf2ms.rules.initializers import initial_values
 from tf2ms.rules.nn import with_default
 from tf2ms.rules.op import Cell, Expression, NoForm, Op
-from tf2ms.rules.registry import elementwise, rule
+from tf2ms.rules.registry import rule
 
-elementwise("SiLU", form="ops.silu({0})", note="x * sigmoid(x)")
+
+@rule("SiLU", layout=any_order, form="nn.SiLU", note="x * sigmoid(x)")
+def silu(op: Op) -> Expression:
+    """tf.nn.silu."""
+    return Cell("nn.SiLU")(op.tensor(0))
 
 
 @rule("Dropout", layout=any_order, form="nn.Dropout", note="draws other numbers; follows set_train")

@@ -41,8 +41,37 @@ def einsum(op: Op) -> Expression:
             raise NoForm(f"the diagonal in einsum {equation}")
     if len(op) > 2:
         raise NoForm("an einsum of more than two tensors")
+    if len(op) == 2 and (product := _plain_product(sources, target)) is not None:
+        return op.form(product, op.tensor(0), op.tensor(1))
     places = ", ".join(f"{{{index}}}" for index in range(len(op)))
     return op.form(f"tf_einsum({equation!r}, {places})", *(op.tensor(index) for index in range(len(op))))
+
+
+def _plain_product(sources: str, target: str) -> str | None:
+    """The einsum as one product of stacks of matrices, its factors transposed; None where it takes more than that."""
+    left, right = sources.split(",")
+    if "." in left + right + target:
+        return None
+    batch = [label for label in target if label in left and label in right]
+    inner = [label for label in left if label in right and label not in target]
+    rows, columns = ([label for label in term if label not in batch + inner] for term in (left, right))
+    if not len(inner) == len(rows) == len(columns) == 1 or not batch or set(rows + columns) - set(target):
+        return None
+    found = []
+    for first, second, terms, row, column in (
+        ("{0}", "{1}", (left, right), rows, columns),
+        ("{1}", "{0}", (right, left), columns, rows),
+    ):
+        a = _ordered(first, terms[0], [*batch, *row, *inner])
+        b = _ordered(second, terms[1], [*batch, *inner, *column])
+        found.append(_ordered(f"ops.matmul({a}, {b})", "".join([*batch, *row, *column]), list(target)))
+    return min(found, key=lambda text: text.count("transpose"))
+
+
+def _ordered(text: str, labels: str, wanted: list[str]) -> str:
+    """The tensor with its axes in the wanted order."""
+    perm = tuple(labels.index(label) for label in wanted)
+    return text if perm == tuple(range(len(perm))) else f"{text}.transpose({', '.join(map(str, perm))})"
 
 
 # -- diagonals -------------------------------------------------------------------------------------------------------

@@ -32,14 +32,15 @@ def _convolution(op: Op, cls: str, kernel: Weight, in_channels: int, group: int)
     """The layer around a kernel in (out, in / group, *size)."""
     _check_float(op)
     bias = op.weight(2) if len(op) == 3 else None
+    single = set(kernel.shape[2:]) == {1} and op.pad_mode() == "valid"  # pads nothing either way
     cell = Cell(
         cls,
         ("in_channels", in_channels),
         ("out_channels", kernel.shape[0]),
         ("kernel_size", scalar_if_square(kernel.shape[2:])),
         stride=scalar_if_square(op.spatial("strides")),
-        pad_mode=op.pad_mode(),
-        padding=op.explicit_padding() or None,
+        pad_mode="same" if single else op.pad_mode(),
+        padding=scalar_if_square(op.explicit_padding()) if op.explicit_padding() else None,
         dilation=scalar_if_square(op.spatial("dilations")),
         group=group,
         has_bias=bias is not None,
@@ -493,7 +494,14 @@ def softmax(op: Op) -> Expression:
     return op.form(f"ops.{name}({{0}}, axis=-1)", op.tensor(0))
 
 
-elementwise("Relu6", form="ops.relu6({0})", through={"float64": "float32"}, note=f"{_NAN}; {_F64}")
+@rule("Relu6", layout=any_order, form="nn.ReLU6", note=f"{_NAN}; {_F64}")
+def relu6(op: Op) -> Expression:
+    """tf.nn.relu6; float64 goes through float32, which alone has a kernel."""
+    if op.dtype() == "float64":
+        return op.form("ops.relu6({0}.astype(ms.float32)).astype(ms.float64)", op.tensor(0))
+    return Cell("nn.ReLU6")(op.tensor(0))
+
+
 elementwise("Elu", form="ops.elu({0})")
 elementwise(
     "Selu",

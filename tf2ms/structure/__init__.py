@@ -9,18 +9,24 @@ from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.lower.label import is_default_name, label
 from tf2ms.rules.types import Lowered, Program, Step
 from tf2ms.structure.blocks import default_name, distinct, make_block, ordered, replace_groups
+from tf2ms.structure.canonical import canonical
+from tf2ms.structure.chains import make_chains
 from tf2ms.structure.check import check_equal
+from tf2ms.structure.families import next_family
 from tf2ms.structure.flow import flow_names
 from tf2ms.structure.functions import make_functions
-from tf2ms.structure.groups import Body, Group, families, numbered, regions, scopes, units
+from tf2ms.structure.groups import Body, Group, parts, runs, scopes, units
 from tf2ms.structure.names import MODULE_CLASSES, Names, class_name, common_tokens_dropped, identifier
 from tf2ms.structure.training import loss_weight_names, penalty_function, schedule_block, shared_attributes
-from tf2ms.structure.types import Block, Function, Structure
+from tf2ms.structure.types import Block, BlockLayer, ChainLayer, Function, Structure
 
 __all__ = ["Structure", "structure"]
 
 Finder = Callable[[Body], Iterator[Group]]
-STYLES: Mapping[str, tuple[Finder, ...]] = {"blocks": (units, regions, scopes, numbered), "flat": (units,)}
+STYLES: Mapping[str, tuple[Finder, ...]] = {"blocks": (units, scopes, parts, runs), "flat": (units,)}
+
+_MIN_BLOCKS, _MIN_UNITS = 3, 4
+"""So many blocks, or layers such as ConvReLU, one after the other become an nn.SequentialCell."""
 
 
 def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
@@ -34,12 +40,15 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
     Raises: StructureError if the structured program is not the flat one, which is a defect of tf2ms.
     """
     title = class_name(name)
-    class_names = Names([*MODULE_CLASSES, title, f"{title}Loss", f"{title}WithLoss"])
+    class_names = Names([*MODULE_CLASSES, title, f"{title}Loss", f"{title}WithLoss"], separator="")
     function_names = Names(["main", "parse_args", *lowered.sums])
     blocks: list[Block] = []
-    program = ordered(lowered.network)
+    flat = canonical(lowered.network, own_names_only=style == "blocks")
+    program = ordered(flat)
     for finder in STYLES[style]:
         program = _grouped(program, finder, blocks, class_names)
+    if style == "blocks":
+        program = make_chains(program, _MIN_UNITS)
     program, functions = make_functions(program, function_names)
     inputs = _input_names(lowered)
     sums = tuple(penalty_function(name, formula) for name, formula in lowered.sums.items())
@@ -49,24 +58,42 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
     if lowered.loss is not None:
         body, loss_functions = make_functions(ordered(lowered.loss), function_names)
         loss = _loss(body, f"{title}Loss", inputs, network, lowered)
-        check_equal(lowered.loss, body, {function.name: function for function in loss_functions})
-    check_equal(lowered.network, program, {function.name: function for function in functions})
+        check_equal(lowered.loss, body)
+    check_equal(flat, program)
     schedules = tuple(
         None if rate is None else schedule_block(rate, class_names.take("LearningRate")) for rate in lowered.schedules
     )
-    return Structure(lowered, tuple(blocks), (*functions, *sums, *loss_functions), network, loss, schedules, inputs)
+    used = _used(blocks, program)
+    return Structure(lowered, used, (*functions, *sums, *loss_functions), network, loss, schedules, inputs)
 
 
 def _grouped(program: Program, finder: Finder, blocks: list[Block], class_names: Names) -> Program:
     """Turns families into classes, the smallest first, until the finder finds no more."""
     while True:
         body = Body(program)
-        found = families(finder(body))
-        if not found:
+        family = next_family(body, finder, optional=finder is not units)
+        if family is None:
             return program
-        block, calls = make_block(body, found[0], class_names)
+        block, calls = make_block(body, family, class_names)
         blocks.append(block)
-        program = replace_groups(program, found[0], calls)
+        program = replace_groups(program, family.groups, calls)
+        if finder is not units:  # a chain of blocks is no part of a larger block
+            program = make_chains(program, _MIN_BLOCKS, units=False)
+
+
+def _used(blocks: Iterable[Block], program: Program) -> tuple[Block, ...]:
+    """The classes that the program uses, in the order of definition."""
+    found: set[int] = set()
+    stack = list(program.steps)
+    while stack:
+        layer = stack.pop().layer
+        if isinstance(layer, ChainLayer):
+            stack.append(layer.chain[0])
+        elif isinstance(layer, BlockLayer) and id(layer.block) not in found:
+            assert layer.block is not None
+            found.add(id(layer.block))
+            stack.extend(layer.block.program.steps)
+    return tuple(block for block in blocks if id(block) in found)
 
 
 # -- the network and the loss as classes ---------------------------------------------------------------------------
@@ -83,7 +110,9 @@ def _network(program: Program, name: str, inputs: Mapping[Tensor, str]) -> Block
 def _attributes(steps: Iterable[Step]) -> list[str]:
     """The attribute of each step that has a layer or weight, named as in TensorFlow; for the others a local name."""
     steps = tuple(steps)
-    return distinct(steps, [identifier("_".join(step.label)) if step.label else default_name(step) for step in steps])
+    wanted = [identifier("_".join(step.label)) if step.label else default_name(step) for step in steps]
+    flows = any(step.flow is not None for step in steps)
+    return distinct(steps, wanted, range(len(steps)) if flows else ())  # variables of loops have names of their own
 
 
 def _tensor_names(program: Program, attributes: Iterable[str]) -> dict[Tensor, str]:
@@ -113,6 +142,10 @@ def _loss(program: Program, name: str, inputs: Mapping[Tensor, str], network: Bl
 # -- inputs ----------------------------------------------------------------------------------------------------------
 
 
+_MADE_UP = ("keras_tensor", "input", "args_")
+"""Beginnings of names that Keras and tf.function make up for inputs."""
+
+
 def _input_names(lowered: Lowered) -> dict[Tensor, str]:
     """A name for each input: its own, or where TensorFlow made that up, what it is for."""
     graph, roles = lowered.layout.graph, lowered.roles
@@ -121,6 +154,8 @@ def _input_names(lowered: Lowered) -> dict[Tensor, str]:
     for item in (*roles.fed("backbone"), *roles.fed("loss")):
         node = roles.graph[item.tensor.node]
         own = label(node)
+        if own and own[-1].startswith(_MADE_UP):
+            own = ()
         if own and not (len(own) == 1 and node.op in PLACEHOLDER_OPS and is_default_name(own[0], node)):
             name = identifier("_".join(own))
         elif item.feeds == "loss":

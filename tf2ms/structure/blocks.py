@@ -1,56 +1,75 @@
-"""A family of equal groups becomes one class: what differs among them becomes its constructor's parameters."""
+"""A family of groups becomes one class: what differs among them becomes its constructor's parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tf2ms.graph import Tensor
 from tf2ms.rules.types import Layer, Program, Step, Value
+from tf2ms.structure.arguments import Parameters, find_parameters
 from tf2ms.structure.groups import Body, Group, arguments_of, unit_name
-from tf2ms.structure.names import Names, agreed, class_name, identifier, plain_text, stem
-from tf2ms.structure.types import Argument, Block, BlockLayer
+from tf2ms.structure.motifs import describe, motif_name, shortcut_places
+from tf2ms.structure.names import Names, agreed, class_name, identifier, label_stem
+from tf2ms.structure.types import Block, BlockLayer, ChainLayer
 
-Slot = tuple[int, str]
-"""(step within the group, argument)."""
-
-_CHANNELS = frozenset({"in_channels", "out_channels", "num_features"})
 _SHORT = {
     "nn.Conv2d": "conv",
     "nn.Dense": "dense",
     "nn.BatchNorm2d": "bn",
     "nn.MaxPool2d": "pool",
     "nn.AvgPool2d": "pool",
+    "nn.LayerNorm": "norm",
+    "LayerNorm2d": "norm",
+    "nn.Conv2dTranspose": "up",
 }
 
 
 @dataclass(frozen=True)
-class _Parameter:
-    """A constructor parameter and the slots it fills."""
+class Family:
+    """Groups that become one class. `base` has every step; `members[i][place]` is the step of group i, or None.
 
-    name: str
-    slots: tuple[Slot, ...]
-    default: Value
-    has_default: bool
+    `handed_on` says for each optional place which of its inputs is passed on where the step is not there.
+    """
+
+    base: Group
+    groups: tuple[Group, ...]
+    members: tuple[tuple[int | None, ...], ...]
+    handed_on: Mapping[int, int]
 
 
-def make_block(body: Body, family: Sequence[Group], class_names: Names) -> tuple[Block, list[Step]]:
+def parameter_count(body: Body, family: Family) -> int:
+    """How many parameters the class would have."""
+    base = [body.steps[index] for index in family.base.steps]
+    instances = [[None if index is None else body.steps[index] for index in member] for member in family.members]
+    return len(find_parameters(family.base, [base, *instances], [default_name(step) for step in base]).listed)
+
+
+def make_block(body: Body, family: Family, class_names: Names) -> tuple[Block, list[Step]]:
     """(the class, for each instance the step that calls it)."""
-    instances = [[body.steps[index] for index in group.steps] for group in family]
-    attributes = _attributes(family, instances)
-    parameters = _parameters(family[0], instances, attributes)
-    name = class_names.take(_class_name(family, instances[0]))
-    symbolic = _symbolic(instances[0], parameters)
+    instances = [[None if index is None else body.steps[index] for index in member] for member in family.members]
+    base = [body.steps[index] for index in family.base.steps]
+    attributes = _attributes(family, instances, base)
+    found = find_parameters(family.base, [base, *instances], attributes)
+    name = class_names.take(_class_name(family, base))
     block = Block(
         name=name,
-        doc=_doc(family, instances[0]),
-        parameters=tuple(parameter.name for parameter in parameters),
-        defaults={parameter.name: parameter.default for parameter in parameters if parameter.has_default},
-        program=Program(tuple(symbolic), family[0].inputs, family[0].outputs),
+        doc=describe(family.groups, base),
+        parameters=tuple(parameter.name for parameter in found.listed),
+        defaults={parameter.name: parameter.default for parameter in found.listed if parameter.has_default},
+        program=Program(tuple(_symbolic(base, found)), family.base.inputs, family.base.outputs),
         attributes=tuple(attributes),
-        names=_local_names(instances[0], attributes, family[0].inputs),
+        names=_local_names(base, attributes, family.base.inputs),
+        optional={place: (flag, family.handed_on[place]) for place, flag in found.flags.items()},
+        kinds={parameter.name: parameter.kind for parameter in found.listed},
     )
-    return block, [_call(block, group, steps, parameters) for group, steps in zip(family, instances, strict=True)]
+    calls = [
+        _call(block, group, steps, found, number + 1)  # the base comes first among the values
+        for number, (group, steps) in enumerate(zip(family.groups, instances, strict=True))
+    ]
+    return block, calls
 
 
 def replace_groups(program: Program, family: Sequence[Group], calls: Sequence[Step]) -> Program:
@@ -84,40 +103,74 @@ def ordered(program: Program) -> Program:
 # -- names -----------------------------------------------------------------------------------------------------------
 
 
-def _attributes(family: Sequence[Group], instances: Sequence[Sequence[Step]]) -> list[str]:
+def _attributes(family: Family, instances: Sequence[Sequence[Step | None]], base: Sequence[Step]) -> list[str]:
     """A name for each step of the class: what its instances call it, without what names the instance itself."""
-    if unit_name(instances[0]) is not None:
-        return distinct(instances[0], [default_name(step) for step in instances[0]])
+    if unit_name(base) is not None:
+        return distinct(base, [default_name(step) for step in base])
+    shortcuts = shortcut_places(base, family.base)
     wanted = []
-    for place, step in enumerate(instances[0]):
-        local = [_local_label(steps[place].label, group.label) for group, steps in zip(family, instances, strict=True)]
+    for place, step in enumerate(base):
+        local = [
+            _local_label(steps[place].label, group.label)  # type: ignore[union-attr]
+            for group, steps in zip(family.groups, instances, strict=True)
+            if steps[place] is not None
+        ]
         known = [name for name in local if name]
-        wanted.append(agreed(known) if known else default_name(step))
-    return distinct(instances[0], wanted)
+        chosen = agreed(known) if known else default_name(step)
+        if place in family.handed_on and step.layer is None:
+            chosen = "residual" if step.form == "{0} + {1}" else "scaled"
+        wanted.append("shortcut" if place in shortcuts else chosen)
+    return distinct(base, wanted, family.handed_on)
 
 
-def distinct(steps: Sequence[Step], wanted: Sequence[str]) -> list[str]:
-    """A name of its own for each step. Layers choose first: their names last, in checkpoints and reviews."""
+def distinct(steps: Sequence[Step], wanted: Sequence[str], optional: Container[int] = ()) -> list[str]:
+    """An attribute for each step that has one; for the others what a variable is called.
+
+    Layers with weights choose first: their names last, in checkpoints and reviews. An activation whose name is taken,
+    since TensorFlow names it after its layer, is called after what it is; several of a kind are counted: conv1, conv2.
+    """
+    held = [place for place, step in enumerate(steps) if step.layer is not None or step.weights or place in optional]
+    held.sort(key=lambda place: not _has_weights(steps[place]))
+    chosen = dict(enumerate(wanted))
+    taken: set[str] = set()
+    for place in held:
+        if chosen[place] in taken and steps[place].layer is not None:
+            chosen[place] = default_name(steps[place])
+        taken.add(chosen[place])
+    counts = Counter(chosen[place] for place in held)
+    numbers: Counter[str] = Counter()
     names = Names()
-    chosen: dict[int, str] = {}
-    for place in sorted(range(len(steps)), key=lambda place: steps[place].layer is None and not steps[place].weights):
-        chosen[place] = names.take(wanted[place])
+    for place in held:
+        own = chosen[place]
+        numbers[own] += 1
+        several = counts[own] > 1 and own[-1].isalpha()
+        chosen[place] = names.take(f"{own}{numbers[own]}" if several else own)
     return [chosen[place] for place in range(len(steps))]
 
 
+def _has_weights(step: Step) -> bool:
+    return bool(step.weights) or (
+        step.layer is not None and (bool(step.layer.weights) or isinstance(step.layer, BlockLayer | ChainLayer))
+    )
+
+
 def _local_label(label: tuple[str, ...], group: tuple[str, ...]) -> str:
-    """`out0` for icp3_out0 inside icp3; empty if the step has no name of its own."""
+    """`out0` for icp3_out0 inside icp3, `conv1` for block2_1_conv inside block2; empty without a name of its own."""
     text, prefix = "_".join(label), "_".join(group)
-    if not text or text == prefix:
+    if not text or text == prefix or not prefix or not text.startswith(prefix):
         return ""
-    return identifier(text.removeprefix(prefix).strip("_") if prefix and text.startswith(prefix) else text)
+    text = text.removeprefix(prefix).strip("_")
+    number = re.fullmatch(r"(\d+)_([A-Za-z]+)", text)
+    return identifier(f"{number.group(2)}{number.group(1)}" if number else text)
 
 
 def default_name(step: Step) -> str:
     """A name for a step that TensorFlow left without one: conv, relu, concat."""
-    if step.layer is not None:
-        known = _SHORT.get(step.layer.cls)
-        return known or identifier(step.layer.cls.rpartition(".")[2])
+    layer = step.layer
+    if isinstance(layer, BlockLayer) and layer.block is not None and unit_name(layer.block.program.steps):
+        return default_name(layer.block.program.steps[0])
+    if layer is not None:
+        return _SHORT.get(layer.cls) or identifier(layer.cls.rpartition(".")[2])
     return identifier(step.op.removesuffix("V2"))
 
 
@@ -129,93 +182,38 @@ def _local_names(steps: Sequence[Step], attributes: Sequence[str], inputs: Seque
     return names
 
 
-def _class_name(family: Sequence[Group], steps: Sequence[Step]) -> str:
+def _class_name(family: Family, steps: Sequence[Step]) -> str:
+    """The unit's name; else the stem of the labels; else, or where the stem says little, the motif's."""
     unit = unit_name(steps)
     if unit:
         return unit
-    stems = {stem(group.label[-1]) if group.label else "" for group in family}
-    return class_name(stems.pop()) if len(stems) == 1 and "" not in stems else "Block"
+    stems = {label_stem(group.label) for group in family.groups}
+    own = stems.pop() if len(stems) == 1 else ""
+    if own.lower() in _VAGUE:
+        return motif_name(steps, family.base) or class_name(own or "block")
+    return class_name(own)
 
 
-def _doc(family: Sequence[Group], steps: Sequence[Step]) -> str:
-    """One sentence: what the unit is, or which scopes of TensorFlow it stands for."""
-    unit = unit_name(steps)
-    if unit:
-        words = {"nn.Conv2d": "Convolution", "nn.Dense": "Dense layer", "nn.BatchNorm2d": "batch normalisation"}
-        parts = [words.get(step.layer.cls, step.layer.cls.removeprefix("nn.")) for step in steps if step.layer]
-        return f"{parts[0]}, then {' and '.join(parts[1:])}."
-    labels = [plain_text("/".join(group.label)) for group in family if group.label]
-    where = f"{labels[0]} … {labels[-1]}" if len(labels) > 3 else ", ".join(labels) or "A block that recurs"
-    last = steps[-1]
-    if last.op == "ConcatV2" and len(last.inputs) > 1:
-        return f"{where}: {len(last.inputs)} branches, joined on one axis."
-    return f"{where} of the TensorFlow graph."
+_VAGUE = frozenset(
+    {"", "block", "layer", "unit", "stage", "module", "cell", "conv", "add", "group", "model", "attention"}
+)
+"""Stems that any part of any network may have."""
 
 
-# -- parameters --------------------------------------------------------------------------------------------------------
-
-
-def _parameters(group: Group, instances: Sequence[Sequence[Step]], attributes: Sequence[str]) -> list[_Parameter]:
-    """One parameter for each set of slots that differ among the instances, but are alike in each of them."""
-    vectors: dict[tuple[str, tuple[Value, ...]], list[Slot]] = {}
-    for place, step in enumerate(instances[0]):
-        for argument in arguments_of(step):
-            values = tuple(arguments_of(steps[place])[argument] for steps in instances)
-            if len(set(values)) > 1:
-                kind = "channels" if _is_channels(argument, step) else argument
-                vectors.setdefault((kind, values), []).append((place, argument))
-    names = Names(["self"])
-    required: list[_Parameter] = []
-    optional: list[_Parameter] = []
-    for (_, values), slots in vectors.items():
-        name = names.take(_parameter_name(group, instances[0], attributes, slots, vectors.values()))
-        place, argument = slots[0]
-        defaults = dict(instances[0][place].layer.defaults) if instances[0][place].layer else {}  # type: ignore[union-attr]
-        usual = argument in defaults and defaults[argument] in values
-        parameter = _Parameter(name, tuple(slots), defaults.get(argument), usual)
-        (optional if usual else required).append(parameter)
-    return required + optional
-
-
-def _is_channels(argument: str, step: Step) -> bool:
-    """Whether the argument counts channels; inside a class those are named after its parts."""
-    return argument in _CHANNELS or (isinstance(step.layer, BlockLayer) and argument not in dict(step.layer.defaults))
-
-
-def _parameter_name(
-    group: Group,
-    steps: Sequence[Step],
-    attributes: Sequence[str],
-    slots: Sequence[Slot],
-    all_slots: object,
-) -> str:
-    entry = [steps[place] for place, argument in slots if argument == "in_channels"]
-    if any(tensor in group.inputs for step in entry for tensor in step.inputs):
-        return "in_channels"
-    place, argument = next(((p, a) for p, a in slots if a != "in_channels"), slots[0])
-    rivals = [other for others in all_slots for other in others[:1] if other[1] == argument]  # type: ignore[attr-defined]
-    if len(rivals) == 1:
-        return argument
-    return attributes[place] if argument == "out_channels" else f"{attributes[place]}_{argument}"
-
-
-def _symbolic(steps: Sequence[Step], parameters: Sequence[_Parameter]) -> list[Step]:
-    """The first instance's steps with parameters in place of what differs."""
-    given = {slot: parameter.name for parameter in parameters for slot in parameter.slots}
+def _symbolic(steps: Sequence[Step], found: Parameters) -> list[Step]:
+    """The base's steps with parameters in place of what differs."""
     result = []
     for place, step in enumerate(steps):
         if step.layer is None:
             result.append(step)
             continue
-        everything = arguments_of(step)
         written = dict(step.layer.arguments)
         arguments = tuple(
-            (name, Argument(given[place, name]) if (place, name) in given else value)
-            for name, value in everything.items()
-            if name in written or (place, name) in given
+            (name, found.slots.get((place, name), value))
+            for name, value in arguments_of(step).items()
+            if name in written or (place, name) in found.slots
         )
-        arguments = _in_order(step.layer, arguments)
-        result.append(replace(step, layer=replace(step.layer, arguments=arguments)))
+        result.append(replace(step, layer=replace(step.layer, arguments=_in_order(step.layer, arguments))))
     return result
 
 
@@ -229,23 +227,21 @@ def _in_order(layer: Layer, arguments: tuple[tuple[str, Value], ...]) -> tuple[t
     return tuple(sorted(arguments, key=lambda item: order[item[0]]))
 
 
-def _call(block: Block, group: Group, steps: Sequence[Step], parameters: Sequence[_Parameter]) -> Step:
+def _call(block: Block, group: Group, steps: Sequence[Step | None], found: Parameters, number: int) -> Step:
     """The step that stands for one instance."""
-    arguments = []
-    for parameter in parameters:
-        place, argument = parameter.slots[0]
-        value = arguments_of(steps[place])[argument]
-        if not parameter.has_default or value != parameter.default:
-            arguments.append((parameter.name, value))
-    required = sum(not parameter.has_default for parameter in parameters)
+    arguments = tuple(
+        (parameter.name, parameter.values[number])
+        for parameter in found.listed
+        if not parameter.has_default or parameter.values[number] != parameter.default
+    )
     layer = BlockLayer(
         cls=block.name,
-        arguments=tuple(arguments),
-        positional=required,
+        arguments=arguments,
+        positional=sum(not parameter.has_default for parameter in found.listed),
         defaults=tuple(block.defaults.items()),
         block=block,
         inner=tuple(steps),
     )
     places = ", ".join(f"{{{index}}}" for index in range(len(group.inputs)))
-    origins = tuple(name for step in steps for name in step.origins)
+    origins = tuple(name for step in steps if step for name in step.origins)
     return Step(group.outputs, f"{{layer}}({places})", group.inputs, layer, group.label, origins, block.name)

@@ -11,7 +11,7 @@ from tf2ms.rules.types import Program, Step
 from tf2ms.structure.blocks import ordered
 from tf2ms.structure.groups import Body
 from tf2ms.structure.names import Names, identifier
-from tf2ms.structure.types import Function
+from tf2ms.structure.types import Call, Function
 
 _MOTIFS: Mapping[tuple[str, ...], tuple[str, str]] = {
     ("Sub", "Square", "Sum", "Sqrt"): ("distance", "Euclidean distance over all elements."),
@@ -108,8 +108,10 @@ def _called(program: Program, function: Function, trees: list[tuple[list[int], t
     steps = [step for index, step in enumerate(program.steps) if index not in gone]
     places = ", ".join(f"{{{index}}}" for index in range(len(function.program.inputs)))
     for members, inputs in trees:
-        last = program.steps[members[-1]]
-        origins = tuple(name for index in members for name in program.steps[index].origins)
-        form = f"{function.name}({places})"
-        steps.append(Step(last.outputs, form, inputs, None, last.label, origins, function.name))
+        inner = tuple(program.steps[index] for index in members)
+        origins = tuple(name for step in inner for name in step.origins)
+        form, last = f"{function.name}({places})", inner[-1]
+        steps.append(
+            Call(last.outputs, form, inputs, None, last.label, origins, function.name, function=function, inner=inner)
+        )
     return ordered(Program(tuple(steps), program.inputs, program.outputs))

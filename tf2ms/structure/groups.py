@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,11 +17,13 @@ from typing import Any
 import networkx as nx
 
 from tf2ms.graph import Tensor
+from tf2ms.lower.label import is_made_up
 from tf2ms.rules.types import Program, Step, Value, layer_key
-from tf2ms.structure.types import weight_key
+from tf2ms.structure.types import ChainLayer, weight_key
 
-_UNIT_STARTS = {"nn.Conv2d": "Conv", "nn.Dense": "Dense"}
-_UNIT_PARTS = {"nn.BatchNorm2d": "BN", "nn.ReLU": "ReLU", "nn.LeakyReLU": "LeakyReLU"}
+_UNIT_STARTS = {"nn.Conv2d": "Conv", "nn.Dense": "Dense", "nn.Conv2dTranspose": "ConvTranspose"}
+_ACTIVATIONS = {"nn.ReLU": "ReLU", "nn.LeakyReLU": "LeakyReLU", "nn.ReLU6": "ReLU6", "nn.SiLU": "SiLU"}
+_UNIT_PARTS = {"nn.BatchNorm2d": "BN", **_ACTIVATIONS}
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Body:
                 else ("input", inputs.setdefault(tensor, len(inputs)))
                 for tensor in step.inputs
             )
-            form.append((step.form, _kind(step), len(step.outputs), wiring))
+            form.append((step.form, kind_of(step), len(step.outputs), wiring))
         exits = tuple((position[self.producer[tensor]], tensor.index) for tensor in outputs)
         return Group(tuple(order), tuple(inputs), tuple(outputs), label, (tuple(form), exits))
 
@@ -132,8 +134,10 @@ class Body:
         return True
 
 
-def _kind(step: Step) -> tuple[Any, ...]:
+def kind_of(step: Step) -> tuple[Any, ...]:
     """What must be equal for two steps to be the same up to arguments."""
+    if isinstance(step.layer, ChainLayer):
+        return ("chain", step.outputs)  # its table is its own
     if step.flow is not None:
         return ("flow", id(step.flow))  # like no other
     if step.layer is None:
@@ -182,8 +186,14 @@ def unit_name(steps: Iterable[Step]) -> str | None:
     return "".join(known[cls] for cls in classes)
 
 
+def parts(body: Body) -> Iterator[Group]:
+    """Blocks of a network: what lies between a fork and its join, and what a numbered name holds together."""
+    yield from regions(body)
+    yield from numbered(body)
+
+
 def regions(body: Body) -> Iterator[Group]:
-    """What lies between a fork and the step that joins its branches again, the join included.
+    """What lies between a fork and the step that joins its branches again, the join and its activation included.
 
     The fork is the join's immediate dominator; nothing inside may be read outside but the join.
     """
@@ -197,13 +207,17 @@ def regions(body: Body) -> Iterator[Group]:
             flow.add_edge("start", index)
     dominators = nx.immediate_dominators(flow, "start")
     for join in range(len(body.steps)):
-        if len(set(body.sources(join))) < 2:
+        if len(set(body.sources(join))) < 2 and len(body.steps[join].inputs) < 2:
             continue
         members = _between(body, dominators.get(join), join)
-        if sum(body.steps[index].layer is not None for index in members) < 2:
+        if sum(_has_weights(body.steps[index]) for index in members) < 2:
             continue
         inner = (tensor for index in members if index != join for tensor in body.steps[index].outputs)
         if all(user in members for tensor in inner for user in body.readers.get(tensor, ())):
+            follower = body.only_reader(join)
+            layer = body.steps[follower].layer if follower is not None else None
+            if follower is not None and layer is not None and layer.cls in _ACTIVATIONS:
+                members.add(follower)
             group = body.group(members, _majority([body.steps[index].label for index in members]))
             if group is not None and len(group.inputs) == 1:
                 yield group
@@ -226,60 +240,124 @@ def _between(body: Body, fork: Any, join: int) -> set[int]:
 def _majority(labels: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """The scope or the numbered prefix that most of the labels share: ("icp3",) for icp3_out0, icp3_pool …"""
     labels = [label for label in labels if label]
-    prefixes = Counter(prefix for label in labels for prefix in {numbered_prefix(label), label[:-1]} if prefix)
-    if not prefixes:
-        return ()
-    best = max(prefixes, key=lambda prefix: (prefixes[prefix], len(prefix), prefix))
-    return best if prefixes[best] * 2 > len(labels) else ()
+    prefixes = Counter(prefix for label in labels for prefix in {*numbered_prefixes(label), label[:-1]} if prefix)
+    best = max(prefixes, key=lambda prefix: (prefixes[prefix], len(prefix[-1]), len(prefix), prefix), default=())
+    if best and prefixes[best] * 2 > len(labels):
+        return best
+    last = labels[-1][-1] if labels else ""
+    return labels[-1] if re.search(r"\d$", last) and not is_made_up(last) else ()
 
 
-def numbered_prefix(label: tuple[str, ...]) -> tuple[str, ...]:
-    """("icp3",) for ("icp3_out1",): a stem with a number, before an underscore; empty if there is none."""
-    match = re.match(r"([A-Za-z_]*[A-Za-z]\d+)_", label[-1]) if label else None
-    return (*label[:-1], match.group(1)) if match else ()
+def numbered_prefixes(label: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Beginnings that end in a number: ("icp3",) for ("icp3_out1",); conv2 and conv2_block1 for conv2_block1_1_conv.
+
+    The last part alone is split, and of a deeper label also each part that names a scope.
+    """
+    found = []
+    for depth, part in enumerate(label):
+        if is_made_up(part):
+            continue
+        tokens = part.split("_")
+        for count in range(1, len(tokens) + (depth < len(label) - 1)):
+            numbered = re.fullmatch(r"[A-Za-z]*\d+[a-z]?", tokens[count - 1])
+            if (
+                numbered
+                and not re.search(r"[123]d$", tokens[count - 1])
+                and re.search("[A-Za-z]", "".join(tokens[:count]))
+            ):
+                found.append((*label[:depth], "_".join(tokens[:count])))
+    return found
 
 
 def scopes(body: Body) -> Iterator[Group]:
     """Steps that share a name scope, the deepest scopes first."""
-    yield from _named(body, lambda label: [label[:depth] for depth in range(min(len(label) - 1, _MAX_DEPTH), 0, -1)])
+    inner = {step.label[:depth] for step in body.steps for depth in range(1, min(len(step.label), _MAX_DEPTH))}
+
+    def around(label: tuple[str, ...]) -> list[tuple[str, ...]]:
+        prefixes = (label[:depth] for depth in range(min(len(label), _MAX_DEPTH), 0, -1))
+        return [prefix for prefix in prefixes if prefix in inner]
+
+    yield from _named(body, around)
 
 
 def numbered(body: Body) -> Iterator[Group]:
-    """Steps whose names begin with the same stem and number: cls1_pool, cls1_fc …"""
-    yield from _named(body, lambda label: [numbered_prefix(label)])
+    """Steps whose names begin with the same stems and numbers: cls1_pool, cls1_fc …; conv2_block1_1_conv …"""
+    yield from _named(body, numbered_prefixes)
 
 
-def _named(body: Body, prefixes_of: Any) -> Iterator[Group]:
+def _named(body: Body, prefixes_of: Callable[[tuple[str, ...]], list[tuple[str, ...]]]) -> Iterator[Group]:
     held: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for index, step in enumerate(body.steps):
         for prefix in prefixes_of(step.label):
-            if prefix:
-                held[prefix].append(index)
+            held[prefix].append(index)
     seen: set[tuple[int, ...]] = set()
-    for prefix in sorted(held, key=lambda prefix: (-len(prefix), prefix)):
+    for prefix in sorted(held, key=lambda prefix: (-len(prefix), -len("".join(prefix)), prefix)):
         members = held[prefix]
-        if tuple(members) in seen:
+        if tuple(members) in seen or len(members) > _MAX_REGION:
             continue  # a scope around just one scope
         seen.add(tuple(members))
-        if sum(body.steps[index].layer is not None for index in members) >= 2:
-            group = body.group(members, prefix)
+        if sum(_has_weights(body.steps[index]) for index in members) >= 2:
+            group = body.group(_with_nameless(body, members, prefix), prefix)
             if group is not None:
                 yield group
 
 
-def families(groups: Iterable[Group]) -> list[list[Group]]:
-    """Groups of the same form, two or more and none overlapping another, small ones first."""
-    same: dict[Any, list[Group]] = defaultdict(list)
-    for group in groups:
-        same[group.form].append(group)
-    found = []
-    for members in same.values():
+def _with_nameless(body: Body, members: list[int], prefix: tuple[str, ...]) -> set[int]:
+    """The members and the steps without a name of their own on the ways between them: a sum that TensorFlow named."""
+    inside = set(members)
+    reached = set(members)
+    between = []
+    for index in range(min(inside), max(inside) + 1):
+        label = body.steps[index].label
+        nameless = label == prefix[: len(label)] or is_made_up(label[-1])
+        if index not in inside and nameless and any(s in reached for s in body.sources(index)):
+            reached.add(index)
+            between.append(index)
+    for index in reversed(between):
+        users = [user for tensor in body.steps[index].outputs for user in body.readers.get(tensor, ())]
+        if users and any(user in inside for user in users):
+            inside.add(index)
+    return inside
+
+
+_MAX_PERIOD = 8
+"""A repeated run of more steps than this is not looked for where names say nothing."""
+
+
+def runs(body: Body) -> Iterator[Group]:
+    """The run of steps, each reading just the one before, whose repetition saves most: two convolutions of a U-Net."""
+    kinds = [_link_kind(step) for step in body.steps]
+    follower = [body.only_reader(index) if kinds[index] is not None else None for index in range(len(kinds))]
+    follower = [user if user is not None and kinds[user] is not None else None for user in follower]
+    places: dict[tuple[Any, ...], list[list[int]]] = defaultdict(list)
+    for start, kind in enumerate(kinds):
+        members = [start] if kind is not None else []
+        while members and len(members) < _MAX_PERIOD and (user := follower[members[-1]]) is not None:
+            members.append(user)
+            if sum(_has_weights(body.steps[index]) for index in members) >= 2:
+                places[tuple(kinds[index] for index in members)].append(list(members))
+    best: tuple[int, int, list[list[int]]] = (0, 0, [])
+    for key, found in places.items():
         taken: set[int] = set()
         apart = []
-        for group in members:
-            if taken.isdisjoint(group.steps):
-                taken.update(group.steps)
-                apart.append(group)
-        if len(apart) >= 2:
-            found.append(apart)
-    return sorted(found, key=lambda family: (len(family[0].steps), -len(family), family[0].steps))
+        for members in found:
+            if taken.isdisjoint(members):
+                taken.update(members)
+                apart.append(members)
+        saved = len(apart) * (len(key) - 1) - len(key) - 4  # a class costs some lines
+        if len(apart) > 1 and (saved, len(key)) > best[:2]:
+            best = (saved, len(key), apart)
+    for members in best[2]:
+        group = body.group(members, _majority([body.steps[index].label for index in members]))
+        if group is not None:
+            yield group
+
+
+def _link_kind(step: Step) -> tuple[Any, ...] | None:
+    """What a step of a run is compared by; None for a step that is no layer of one input."""
+    alone = len(step.inputs) == len(step.outputs) == 1 and step.form == "{layer}({0})"
+    return (step.form, kind_of(step)) if alone else None
+
+
+def _has_weights(step: Step) -> bool:
+    return step.layer is not None and (bool(step.layer.weights) or hasattr(step.layer, "block"))

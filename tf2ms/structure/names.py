@@ -83,22 +83,25 @@ def plain_text(name: str) -> str:
 class Names:
     """Gives each thing in one scope a name of its own."""
 
-    def __init__(self, taken: Iterable[str] = ()):
-        self._taken = set(taken)
+    def __init__(self, taken: Iterable[str] = (), separator: str = "_"):
+        self._taken, self._separator = set(taken), separator
 
     def take(self, name: str) -> str:
         """`name`, or with a number behind it if it is taken."""
         free, number = name, 2
         while free in self._taken:
-            free = f"{name}_{number}" if not name.endswith("_") else f"{name}{number}"
+            free = f"{name}{number}" if name.endswith("_") else f"{name}{self._separator}{number}"
             number += 1
         self._taken.add(free)
         return free
 
 
-def stem(name: str) -> str:
-    """The name without its closing number: icp for icp3, block for block_12."""
-    return re.sub(r"_?\d+$", "", name)
+def label_stem(label: Sequence[str]) -> str:
+    """What a numbered label is a number of: icp for icp3, block for conv2_block1 and stage_0_block_2."""
+    if not label:
+        return ""
+    tokens = re.findall(r"(?<![A-Za-z0-9])[A-Za-z]+|[A-Za-z]{2,}", label[-1])
+    return "" if not tokens else tokens[-1] if re.search(r"\d", label[-1]) else label[-1]
 
 
 def common_tokens_dropped(names: Sequence[str]) -> list[str]:

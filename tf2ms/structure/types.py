@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -22,7 +22,8 @@ class Block:
 
     `parameters` are the constructor's, with a default or None in `defaults`. `program` is the body, written with
     `Argument`s; `attributes[i]` names the attribute of step i of its walk, bodies included (empty for a step without
-    layer or weight), `names` the local variable of each tensor.
+    layer or weight), `names` the local variable of each tensor. `optional` says of a step by its place when it is
+    there, and which of its inputs it hands on when it is not; `kinds` what each parameter counts or is.
     """
 
     name: str
@@ -32,13 +33,50 @@ class Block:
     program: Program
     attributes: tuple[str, ...]
     names: Mapping[Tensor, str]
+    optional: Mapping[int, tuple[Argument, int]] = field(default_factory=lambda: MappingProxyType({}))
+    kinds: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
 class BlockLayer(Layer):
-    """A use of a class: `inner` are the steps it stands for, aligned with the class's own."""
+    """A use of a class: `inner` are the steps it stands for by the class's places, None for what it lacks."""
 
     block: Block | None = None
+    inner: tuple[Step | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """How the elements of a chain are made: the class called with `texts`, expressions over the loop's variables.
+
+    `loop` names the variables of `rows`; with `grouped` each row ends with how often it is repeated, and `index` counts
+    the repetitions. `span` is a range instead of rows; without either the same element is made `repeats` times.
+    `carried` is a variable that goes from one element to the next: (name, first value, expression of the next).
+    """
+
+    block: Block
+    texts: Mapping[str, str]
+    loop: tuple[str, ...] = ()
+    rows: tuple[tuple[Value, ...], ...] = ()
+    carried: tuple[str, Value, str] | None = None
+    grouped: bool = False
+    span: tuple[int, int, int] | None = None
+    repeats: int = 1
+
+
+@dataclass(frozen=True)
+class ChainLayer(Layer):
+    """An nn.SequentialCell of uses of one class: `chain` are their calls, `table` is how they are written."""
+
+    chain: tuple[Step, ...] = ()
+    table: Table | None = None
+
+
+@dataclass(frozen=True)
+class Call(Step):
+    """A call of a function of the module: `inner` are the steps it stands for, aligned with the function's own."""
+
+    function: Function | None = None
     inner: tuple[Step, ...] = ()
 
 
@@ -69,7 +107,7 @@ class Structure:
 
 
 def parameters_of(
-    block: Block, steps: tuple[Step, ...] | None = None, prefix: str = ""
+    block: Block, steps: Sequence[Step | None] | None = None, prefix: str = ""
 ) -> Iterator[tuple[str, Weight]]:
     """(name in the MindSpore checkpoint, weight) for everything the block holds, in order; `steps` of an instance.
 
@@ -77,11 +115,15 @@ def parameters_of(
     """
     seen: set[str] = set()
     for step, attribute in zip(steps or tuple(block.program.walk()), block.attributes, strict=True):
-        if step.layer is not None and attribute in seen:
+        if step is None or (step.layer is not None and attribute in seen):
             continue
-        seen.add(attribute)
-        if isinstance(step.layer, BlockLayer) and step.layer.block is not None:
-            yield from parameters_of(step.layer.block, step.layer.inner, f"{prefix}{attribute}.")
+        if step.layer is not None:
+            seen.add(attribute)
+        if isinstance(step.layer, ChainLayer):
+            for index, link in enumerate(step.layer.chain):
+                yield from _parts(link, f"{prefix}{attribute}.{index}.")
+        elif isinstance(step.layer, BlockLayer):
+            yield from _parts(step, f"{prefix}{attribute}.")
         elif step.layer is not None:
             for name, weight in step.layer.weights:
                 yield f"{prefix}{attribute}.{name}", weight
@@ -89,6 +131,12 @@ def parameters_of(
             if is_literal(weight):
                 continue
             yield prefix + weight_attribute(attribute, name), weight
+
+
+def _parts(step: Step, prefix: str) -> Iterator[tuple[str, Weight]]:
+    layer = step.layer
+    if isinstance(layer, BlockLayer) and layer.block is not None:
+        yield from parameters_of(layer.block, layer.inner, prefix)
 
 
 def weight_attribute(attribute: str, name: str) -> str:
