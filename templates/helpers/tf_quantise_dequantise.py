@@ -1,6 +1,18 @@
-def tf_quantise_dequantise(x, bits, signed=True, narrow=False, round_up=False, given=None, cut_gradient=False):
-    """x on the grid of a symmetric quantised range, as tf.quantization.quantize_and_dequantize."""
-    low, high = given if given is not None else (ops.stop_gradient(x).min(), ops.stop_gradient(x).max())
+def tf_quantise_dequantise(
+    x, bits, signed=True, narrow=False, round_up=False, given=None, cut_gradient=False, axis=None
+):
+    """x on the grid of a symmetric quantised range, or of one for each slice of an axis.
+
+    As tf.quantization.quantize_and_dequantize.
+    """
+    if given is None:
+        axes = tuple(i for i in range(len(x.shape)) if i != axis)
+        low, high = (reduced(ops.stop_gradient(x), axes) for reduced in (ops.amin, ops.amax))
+    else:
+        low, high = given
+    if axis is not None:
+        shape = tuple(-1 if i == axis else 1 for i in range(len(x.shape)))
+        low, high = low.reshape(shape), high.reshape(shape)
     inside = ops.logical_or(ops.logical_and(x >= low, x <= high), not cut_gradient)
     least = (-(2 ** (bits - 1)) + (1 if narrow else 0)) if signed else 0
     most = 2 ** (bits - 1) - 1 if signed else 2**bits - 1

@@ -10,12 +10,12 @@ import zoo
 import tf2ms
 
 BAR = 1e-4  # of the largest value
-WITHOUT_LOOPS = (*zoo.CONVOLUTIONAL, "Transformer")
+NETWORKS = (*zoo.CONVOLUTIONAL, "Transformer", "LSTMClassifier", "Decoder")
 QUICK = ("MobileNetV2", "UNet", "Transformer")
 """Networks whose SavedModel is written by Keras itself; that of the others by TensorFlow, which is quicker."""
 
 
-@pytest.fixture(scope="module", params=WITHOUT_LOOPS)
+@pytest.fixture(scope="module", params=NETWORKS)
 def network(request):
     """(name, model, inputs, what TensorFlow computes)."""
     model = zoo.build(request.param)

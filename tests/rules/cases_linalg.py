@@ -94,3 +94,26 @@ CASES = [
     case("Svd", x(4, 3), compute_uv=False, outputs=(0,), **LOOSE),
     case("Qr", x(4, 3), gradient=False, **LOOSE),
 ]
+_ALIGN = ("LEFT_RIGHT", "RIGHT_LEFT", "LEFT_LEFT", "RIGHT_RIGHT")
+CASES += [
+    *(
+        case("MatrixDiagPartV3", x(2, 4, 3), i32(k), const(0.5, np.float32), align=a)
+        for k in ([-2, 1],)
+        for a in _ALIGN
+    ),
+    *(case("MatrixDiagPartV3", x(3, 5), i32(k), const(0.0, np.float32)) for k in (2, -1, [1, 3], [-2, 0])),
+    case("MatrixDiagPartV2", x(3, 5, dtype="int32"), i32([-1, 2]), const(7, np.int32)),
+    *(
+        case("MatrixDiagV3", x(2, 3, 4), i32([-1, 1]), i32(r), i32(c), const(0.5, np.float32), align=a, unknown=False)
+        for r, c in ((-1, -1), (4, 5))
+        for a in _ALIGN[:2]
+    ),
+    *(
+        case("MatrixDiagV3", x(2, 3), i32(k), i32(r), i32(c), const(0.0, np.float32), unknown=False)
+        for k, r, c in ((1, -1, -1), (-2, -1, -1), (-1, 5, 3), (0, 5, 3))
+    ),
+    case("MatrixSetDiagV3", x(2, 4, 5), x(2, 3), i32(2)),
+    *(case("MatrixSetDiagV3", x(2, 4, 5), x(2, 3, 4), i32([-1, 1]), align=a, unknown=False) for a in _ALIGN[:2]),
+    # TensorFlow aligns its gradient of V2 as V3's
+    case("MatrixSetDiagV2", x(4, 4), x(2, 4), i32([0, 1]), unknown=False, gradient=False),
+]

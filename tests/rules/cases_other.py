@@ -166,3 +166,51 @@ CASES = [
         round_mode="HALF_UP",
     ),
 ]
+_SOFT = (i32(4), const(0.6, np.float32), const(0.1, np.float32), const(0.5, np.float32))
+CASES += [
+    *(
+        case("NonMaxSuppressionV5", const(BOXES), SCORES, i32(n), *_SOFT[1:], pad_to_max_output_size=p, gradient=False)
+        for n, p in ((4, False), (6, True))
+    ),
+    *(
+        case(
+            "CombinedNonMaxSuppression",
+            unit(2, 6, q, 4),
+            unit(2, 6, 3),
+            i32(2),
+            i32(4),
+            const(0.3, np.float32),
+            const(0.2, np.float32),
+            pad_per_class=p,
+            clip_boxes=c,
+            gradient=False,
+        )
+        for q, p, c in ((1, False, True), (3, True, False))
+    ),
+    case(
+        "QuantizeAndDequantizeV2",
+        x(4, 3),
+        const([0.0] * 4, np.float32),
+        const([0.0] * 4, np.float32),
+        range_given=False,
+        axis=0,
+    ),
+    *(
+        case("Bitcast", x(2, 4, dtype=s), type=t, gradient=False)
+        for s, t in (("float32", np.int32), ("int32", np.float32), ("int32", np.uint8), ("float64", np.int64))
+    ),
+    case("Bitcast", x(2, 4, dtype="uint8"), type=np.int32),
+    case("RaggedRange", np.array([0, 5, 3], np.int32), np.array([3, 5, 10], np.int32), np.array([1, 1, 4], np.int32)),
+    case("RaggedRange", np.int32(1), np.array([3, 4], np.int32), np.int32(1), Tsplits=np.int32),
+    *(
+        case(
+            "RaggedTensorToTensor",
+            const(shape, np.int64),
+            x(6, *inner),
+            const(9.5, np.float32),
+            [np.array([0, 2, 2, 5, 6], np.int64)],
+            row_partition_types=["ROW_SPLITS"],
+        )
+        for shape, inner in (([-1, -1], ()), ([-1, 2], ()), ([-1, -1, 3], (3,)))
+    ),
+]

@@ -30,7 +30,13 @@ def record() -> dict[str, tuple[str, str]]:
     from tf2ms.rules.registry import all_rules
 
     types = _types()
-    return {row.op: (" ".join(types.get(row.op, ())), _devices(row.form)) for row in all_rules() if not row.reason}
+    rows = [row for row in all_rules() if not row.reason]
+    return {row.op: (" ".join(types.get(row.op, ())), _with_cpu(_devices(row.form))) for row in rows}
+
+
+def _with_cpu(devices: str) -> str:
+    """The cases run on CPU, whatever the documentation says."""
+    return devices if "CPU" in devices else f"{devices} CPU".strip()
 
 
 def _types() -> dict[str, tuple[str, ...]]:

@@ -249,3 +249,11 @@ def test_converting_needs_neither_framework():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "mint.abs(mint.ones((2,)))" in done.stdout, done.stderr
+
+
+def test_a_part_of_a_checkpoint_is_not_loaded_as_the_whole():
+    source = (
+        "import torch\nfrom torch import nn\n\n\n"
+        "def f(m: nn.Module):\n    m.load_state_dict(torch.load('a.pth')['model'])\n"
+    )
+    assert attention(source) == ["Module.load_state_dict"]

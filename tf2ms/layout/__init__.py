@@ -123,8 +123,8 @@ def _needs(
 
 def _need(node: Node, graph: Graph, rule_of: Callable[[str], LayoutRule], keep_nhwc: bool) -> Need:
     if node.op in PLACEHOLDER_OPS:
-        free = not keep_nhwc and len(node.shape() or ()) >= 3
-        return Need() if free else Need(original=(("out", 0),))
+        ranks = [len(node.shape(index) or ()) for index in range(max(1, len(node.shapes)))]
+        return Need(original=tuple(("out", index) for index, rank in enumerate(ranks) if keep_nhwc or rank < 3))
     if node.is_weight():
         return Need()
     return rule_of(node.op)(node, graph)

@@ -6,6 +6,7 @@ not hold. What it swallows must have no other reader: `View.only` checks that.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -15,6 +16,10 @@ from tf2ms.graph import Graph, Node, Shape, Tensor
 
 Rewrite = Callable[["View", Node], Node | None]
 _REWRITES: list[tuple[frozenset[str], Rewrite]] = []
+
+
+_IN_ORDER = ("weights", "convolutions", "patterns", "normalisation", "activations", "attention")
+"""The files of patterns: a later one finds what the earlier ones have put in place."""
 
 
 def rewrites(*ops: str) -> Callable[[Rewrite], Rewrite]:
@@ -99,10 +104,13 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
 
     Each rewrite visits every node once, inputs first, so the time is linear in nodes times rewrites.
     """
-    from tf2ms.rewrite import weights, convolutions, patterns, normalisation, activations, attention  # noqa: F401, I001
+    for module in _IN_ORDER:
+        importlib.import_module(f"tf2ms.rewrite.{module}")  # registers its patterns
     from tf2ms.rewrite.recurrent import LOOPS, recurrent_layers
+    from tf2ms.rewrite.tables import join_tables
 
     ends = tuple(ends)
+    graph = join_tables(graph)
     if any(node.op in LOOPS for node in graph):
         graph = recurrent_layers(graph, ends)
     roots = [tensor.node for tensor in ends]

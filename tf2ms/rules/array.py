@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.layout import Need, any_order, keeps_order
 from tf2ms.layout.types import ports
@@ -435,7 +437,15 @@ def cast(op: Op) -> Expression:
     return op.form(f"{{0}}.astype(ms.{_ms(target)})", op.tensor(0))
 
 
-no_form("Bitcast", reason="MindSpore has no view of a tensor's bits as another type")
+@rule("Bitcast", form="tf_bitcast", note="by NumPy: MindSpore has no view of bits as another type; not in graph mode")
+def bitcast(op: Op) -> Expression:
+    """tf.bitcast."""
+    target = op.dtype("type")
+    if not hasattr(np, target):
+        raise NoForm(f"bits as {target}")
+    return op.form(f"tf_bitcast({{0}}, np.{target})", op.tensor(0))
+
+
 no_form(
     "BroadcastArgs",
     "BroadcastGradientArgs",

@@ -230,3 +230,50 @@ no_form(
     "SparseFillEmptyRows",
     reason="MindSpore has no sparse tensors whose length depends on data",
 )
+
+
+# -- tables, rows of several lengths ---------------------------------------------------------------------------------
+
+_TABLE = "a lookup table of strings, or not of constants: cut the graph behind it with --inputs"
+
+
+def _table(op: Op, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """The sorted keys of a static table, and its values in that order; rewrite/tables.py made them inputs."""
+    if len(op) < index + 2:
+        raise NoForm(_TABLE)
+    keys, values = (op.required_constant(index + i, "the lookup table") for i in (0, 1))
+    if keys.dtype.kind not in "iu" or values.dtype.kind not in "iufb" or keys.ndim != 1 or not keys.size:
+        raise NoForm(_TABLE)
+    order = np.argsort(keys)
+    return keys[order], values[order]
+
+
+@rule("LookupTableFind", "LookupTableFindV2", form="tf_lookup", note="static tables of whole numbers")
+def lookup_table_find(op: Op) -> Expression:
+    """tf.lookup.StaticHashTable.lookup, by a count of the keys not above each."""
+    keys, values = _table(op, 3)
+    operands = (op.tensor(1), op.literal(keys, "keys"), op.literal(values, "values"), op.tensor(2))
+    return op.form("tf_lookup({0}, {1}, {2}, {3})", *operands)
+
+
+@rule("LookupTableSize", "LookupTableSizeV2", form="ms.Tensor(size)", note="static tables of whole numbers")
+def lookup_table_size(op: Op) -> Expression:
+    """tf.lookup.StaticHashTable.size."""
+    return op.form(f"ms.Tensor({_table(op, 1)[0].size}, ms.int64)")
+
+
+@rule("RaggedRange", form="tf_ragged_range", note="the shape depends on the data: not in graph mode")
+def ragged_range(op: Op) -> Expression:
+    """tf.ragged.range: splits and values."""
+    form = f"tf_ragged_range({{0}}, {{1}}, {{2}}, np.{op.dtype('Tsplits', 'int64')})"
+    return op.form(form, *(op.tensor(index) for index in range(3)))
+
+
+@rule("RaggedTensorToTensor", form="tf_ragged_to_tensor", note="the shape depends on the data: not in graph mode")
+def ragged_to_tensor(op: Op) -> Expression:
+    """tf.RaggedTensor.to_tensor of rows by their splits."""
+    if list(op.attr("row_partition_types") or ()) != ["ROW_SPLITS"]:
+        raise NoForm("a ragged tensor of several ragged axes, or by other than row splits")
+    wanted = op.required_constant(0, "the shape").reshape(-1)
+    width = f", {int(wanted[1])}" if wanted.size > 1 and wanted[1] >= 0 else ""
+    return op.form(f"tf_ragged_to_tensor({{0}}, {{1}}, {{2}}{width})", op.tensor(1), op.tensor(3), op.tensor(2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tf2ms.layout import channels_of
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import no_form, rule
+from tf2ms.split import short_float
 
 
 def _size(op: Op, index: int = 1) -> tuple[int, ...]:
@@ -105,12 +106,15 @@ def non_max_suppression(op: Op) -> Expression:
 
 @rule("NonMaxSuppressionV4", "NonMaxSuppressionV5", form="tf_non_max_suppression", note=_NMS)
 def non_max_suppression_padded(op: Op) -> Expression:
-    """tf.image.non_max_suppression_padded and _with_scores, without soft suppression."""
+    """tf.image.non_max_suppression_padded and _with_scores, with soft suppression where sigma is above 0."""
     soft = op.node.op == "NonMaxSuppressionV5"
-    if soft and op.required_constant(5, "soft_nms_sigma").item() != 0:
-        raise NoForm("soft suppression")
+    sigma = op.required_constant(5, "soft_nms_sigma").item() if soft else 0
     count = op.number(2)
     padded = ", padded=True" if op.attr("pad_to_max_output_size") else ""
+    if sigma > 0:
+        places = f"{count.text(3)}, {{2}}, {short_float(sigma)!r}{padded}"
+        form = f"tf_soft_non_max_suppression({{0}}, {{1}}, {places})"
+        return op.form(form, op.tensor(0), op.tensor(1), op.input(4), *count.operands)
     scores = ", with_scores=True" if soft else ""
     places = f"{count.text(4)}, {{2}}, {{3}}"
     form = f"tf_non_max_suppression_padded({{0}}, {{1}}, {places}{padded}{scores})"
@@ -129,7 +133,17 @@ def image_projective_transform(op: Op) -> Expression:
 
 
 no_form("ScaleAndTranslate", reason="MindSpore has no resampling with antialiasing kernels")
-no_form("CombinedNonMaxSuppression", reason="per-class suppression of a batch: use NonMaxSuppressionV3 for each class")
+
+
+@rule("CombinedNonMaxSuppression", form="tf_combined_non_max_suppression", note=_NMS)
+def combined_non_max_suppression(op: Op) -> Expression:
+    """tf.image.combined_non_max_suppression: class by class, then the best of all."""
+    flags = f"{bool(op.attr('pad_per_class', False))}, {bool(op.attr('clip_boxes', True))}"
+    places = ", ".join(f"{{{index}}}" for index in range(6))
+    operands = (op.tensor(0), op.tensor(1), *(op.input(index) for index in range(2, 6)))
+    return op.form(f"tf_combined_non_max_suppression({places}, {flags})", *operands)
+
+
 no_form(
     "SampleDistortedBoundingBox",
     "SampleDistortedBoundingBoxV2",

@@ -31,7 +31,7 @@ def gelu(op: Op) -> Expression:
 def _along(node: Node, graph: Graph) -> Need:
     """What works on the last axis alone may work on the channels wherever they are."""
     rank = len(graph.shape(node.inputs[0]) or ())
-    return Need(tied=(("in", 0), ("out", 0))) if 3 <= rank <= 5 else keeps_order(node, graph)
+    return Need(tied=(("in", 0), ("out", 0))) if rank in (4, 5) else keeps_order(node, graph)
 
 
 @rule(

@@ -77,11 +77,16 @@ def _ordered(text: str, labels: str, wanted: list[str]) -> str:
 # -- diagonals -------------------------------------------------------------------------------------------------------
 
 
-def _main_diagonal(op: Op, index: int) -> None:
-    """Checks that `k` is 0."""
-    bands = op.required_constant(index, "k").reshape(-1)
-    if set(bands.tolist()) != {0}:
-        raise NoForm("diagonals other than the main one")
+def _diagonals(op: Op, index: int) -> tuple[int, int]:
+    """The lowest and highest diagonal that `k` names."""
+    bands = [int(k) for k in op.required_constant(index, "k").reshape(-1)]
+    return bands[0], bands[-1]
+
+
+def _alignment(op: Op) -> str:
+    """Where short diagonals stand, as an argument where it is not TensorFlow 2's own."""
+    align = str(op.attr("align", "RIGHT_LEFT")) if op.node.op.endswith("V3") else "LEFT_LEFT"
+    return "" if align == "RIGHT_LEFT" else f", align={align!r}"
 
 
 @rule("MatrixBandPart", form="ops.where")
@@ -91,34 +96,45 @@ def matrix_band_part(op: Op) -> Expression:
     return op.form(f"tf_band_part({{0}}, {lower}, {upper})", op.tensor(0))
 
 
-@rule("MatrixDiag", "MatrixDiagV2", "MatrixDiagV3", form="tf_matrix_diag", note="the main diagonal only")
+@rule("MatrixDiag", "MatrixDiagV2", "MatrixDiagV3", form="tf_matrix_diag, tf_put_diagonals")
 def matrix_diag(op: Op) -> Expression:
-    """tf.linalg.diag."""
-    if len(op) > 1:
-        _main_diagonal(op, 1)
-        rows, columns = (op.required_number(index, "the size") for index in (2, 3))
-        sizes = {rows, columns} - {-1, (op.shape(0) or (None,))[-1]}
-        if sizes or op.required_constant(4, "the padding").item() != 0:
-            raise NoForm("a diagonal in a larger matrix, or on other than zeros")
-    return op.form("tf_matrix_diag({0})", op.tensor(0))
+    """tf.linalg.diag: of one diagonal or a band of them, in matrices of any size."""
+    if len(op) == 1:
+        return op.form("tf_matrix_diag({0})", op.tensor(0))
+    low, high = _diagonals(op, 1)
+    shape, rows, columns = op.shape(0), *(op.required_number(index, "the size") for index in (2, 3))
+    size = shape[-1] if shape else None
+    padding = op.required_constant(4, "the padding").item()
+    if low == high == 0 and padding == 0 and {rows, columns} <= {-1, size}:
+        return op.form("tf_matrix_diag({0})", op.tensor(0))
+    if size is None or not shape or None in shape:
+        raise NoForm("diagonals of unknown length; give the input's shape with --shape")
+    least = (size - min(high, 0), size + max(low, 0))
+    if rows == columns == -1:
+        rows = columns = max(least)
+    rows, columns = (least[0] if rows == -1 else rows), (least[1] if columns == -1 else columns)
+    outer = shape[: -1 if low == high else -2]
+    text = f"ops.full({(*outer, rows, columns)}, {padding!r}, dtype=ms.{op.dtype()})"
+    return op.form(f"tf_put_diagonals({text}, {{0}}, {low}, {high}{_alignment(op)})", op.tensor(0))
 
 
-@rule(
-    "MatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3", form="tf_matrix_diag_part", note="the main diagonal only"
-)
+@rule("MatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3", form="tf_matrix_diag_part, tf_take_diagonals")
 def matrix_diag_part(op: Op) -> Expression:
-    """tf.linalg.diag_part."""
-    if len(op) > 1:
-        _main_diagonal(op, 1)
-    return op.form("tf_matrix_diag_part({0})", op.tensor(0))
+    """tf.linalg.diag_part: one diagonal or a band of them."""
+    low, high = _diagonals(op, 1) if len(op) > 1 else (0, 0)
+    if low == high == 0:
+        return op.form("tf_matrix_diag_part({0})", op.tensor(0))
+    padding = op.required_constant(2, "the padding").item()
+    return op.form(f"tf_take_diagonals({{0}}, {low}, {high}, {padding!r}{_alignment(op)})", op.tensor(0))
 
 
-@rule("MatrixSetDiag", "MatrixSetDiagV2", "MatrixSetDiagV3", form="tf_matrix_set_diag", note="the main diagonal only")
+@rule("MatrixSetDiag", "MatrixSetDiagV2", "MatrixSetDiagV3", form="tf_matrix_set_diag, tf_put_diagonals")
 def matrix_set_diag(op: Op) -> Expression:
-    """tf.linalg.set_diag."""
-    if len(op) > 2:
-        _main_diagonal(op, 2)
-    return op.form("tf_matrix_set_diag({0}, {1})", op.tensor(0), op.tensor(1))
+    """tf.linalg.set_diag: one diagonal or a band of them."""
+    low, high = _diagonals(op, 2) if len(op) > 2 else (0, 0)
+    if low == high == 0:
+        return op.form("tf_matrix_set_diag({0}, {1})", op.tensor(0), op.tensor(1))
+    return op.form(f"tf_put_diagonals({{0}}, {{1}}, {low}, {high}{_alignment(op)})", op.tensor(0), op.tensor(1))
 
 
 @rule("Diag", form="tf_matrix_diag")

@@ -184,11 +184,12 @@ class Op:
         held = self._variables[self.graph[name].attr("view_of", name)]
         return Weight(held.name, held.shape, grouped, perm, shape, held.dtype, held.trainable, held.initializer)
 
-    def literal(self, value: np.ndarray) -> Weight:
-        """A tensor of known values under the node's own name."""
+    def literal(self, value: np.ndarray, part: str = "") -> Weight:
+        """A tensor of known values under the node's own name, `part` of it where there are several."""
         shape = value.shape
         axes = tuple(range(len(shape)))
-        return Weight(self.node.name, shape, shape, axes, shape, value.dtype.name, False, None, value)
+        name = f"{self.node.name}/{part}" if part else self.node.name
+        return Weight(name, shape, shape, axes, shape, value.dtype.name, False, None, value)
 
     def dense_kernel(self, index: int) -> Weight:
         """The [in, out] matrix of a dense layer as (out, in), its rows following a flattened input's order."""

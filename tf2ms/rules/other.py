@@ -27,7 +27,7 @@ no_form(
     *"""
     HashTable HashTableV2 MutableHashTable MutableHashTableV2 MutableDenseHashTable MutableDenseHashTableV2
     AnonymousHashTable InitializeTable InitializeTableV2 InitializeTableFromTextFile InitializeTableFromTextFileV2
-    LookupTableFind LookupTableFindV2 LookupTableImport LookupTableImportV2 LookupTableSize LookupTableSizeV2
+    LookupTableImport LookupTableImportV2
     LookupTableInsert LookupTableInsertV2 LookupTableExport LookupTableExportV2
     """.split(),
     reason=_TABLE,
@@ -50,8 +50,8 @@ no_form(
 no_form("PyFunc", "EagerPyFunc", "PyFuncStateless", "NumericalFunction", reason=_PYTHON)
 no_form(
     *"""
-    RaggedRange RaggedGather RaggedCross RaggedBincount RaggedCountSparseOutput RaggedTensorToTensor
-    RaggedTensorToSparse RaggedTensorToVariant RaggedTensorFromVariant
+    RaggedGather RaggedCross RaggedBincount RaggedCountSparseOutput RaggedTensorToSparse
+     RaggedTensorToVariant RaggedTensorFromVariant
     """.split(),
     reason=_RAGGED,
 )

@@ -28,14 +28,15 @@ def fake_quant_vars(op: Op) -> Expression:
 @rule("QuantizeAndDequantizeV2", "QuantizeAndDequantizeV3", "QuantizeAndDequantizeV4", form="tf_quantise_dequantise")
 def quantize_and_dequantize(op: Op) -> Expression:
     """tf.quantization.quantize_and_dequantize; the gradient passes, in V4 inside the range alone."""
-    if op.attr("axis", -1) != -1:
-        raise NoForm("a range of its own for each slice of an axis")
     bits = op.attr("num_bits", 8) if op.node.op != "QuantizeAndDequantizeV3" else op.required_number(3, "the bits")
     options = f"bits={bits}, signed={bool(op.attr('signed_input', True))}"
     options += ", narrow=True" if op.attr("narrow_range") else ""
     options += ", cut_gradient=True" if op.node.op == "QuantizeAndDequantizeV4" else ""
+    options += f", axis={op.attr('axis')}" if op.attr("axis", -1) != -1 else ""
     options += ", round_up=True" if op.attr("round_mode") == "HALF_UP" else ""
     if op.attr("range_given", op.node.op == "QuantizeAndDequantizeV3"):
+        if op.attr("axis", -1) != -1:
+            raise NoForm("a given range for each slice of an axis, which TensorFlow's own kernels refuse")
         form = f"tf_quantise_dequantise({{0}}, {options}, given=({{1}}, {{2}}))"
         return op.form(form, *(op.tensor(index) for index in range(3)))
     return op.form(f"tf_quantise_dequantise({{0}}, {options})", op.tensor(0))

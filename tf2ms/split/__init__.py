@@ -13,6 +13,7 @@ from tf2ms.split.dropped import find_dropped, running_updates
 from tf2ms.split.formula import formula, terms
 from tf2ms.split.initializers import find_initializers, read_initializer
 from tf2ms.split.layers import TrainingLayers, training_layers
+from tf2ms.split.pipeline import cut_pipelines
 from tf2ms.split.training import Training, find_training
 from tf2ms.split.types import (
     Dropped,
@@ -62,6 +63,7 @@ def split(
     """
     if inputs:
         graph = _cut(graph, inputs)
+    whole, graph = graph, cut_pipelines(graph)
     initial = find_initializers(graph)
     training = None if outputs and not loss else find_training(graph, initial, loss)
     layers = training_layers(graph) if training is not None else TrainingLayers(graph, frozenset(), ())
@@ -77,16 +79,19 @@ def split(
         raise GraphError("no output found: name the network's outputs with --outputs")
     variables = _variables(graph, kept, training, initial)
     ends = {tensor.node for tensor in chosen}
+    found = _inputs(graph, chosen, kept, inputs)
+    delivered = [str(item.tensor) for item in found if graph[item.tensor.node].attr("dtypes")]
+    pipeline = whole.ancestors(item.tensor.node for item in found) - kept if delivered else set()
     return Roles(
         graph=graph,
-        inputs=_inputs(graph, ends, kept, inputs),
+        inputs=found,
         outputs=chosen,
         loss=training.loss if training else None,
         terms=terms(graph, training.loss, ends) if training else (),
         optimizers=training.optimizers if training else (),
         variables=variables,
-        dropped=find_dropped(graph, kept, training, initial.values(), layers.absorbed),
-        notes=(*_notes(graph, training, layers.absorbed), *layers.notes),
+        dropped=find_dropped(graph, kept, training, initial.values(), layers.absorbed, pipeline),
+        notes=(*_notes(graph, training, layers.absorbed), *layers.notes, *_pipeline_note(delivered)),
         preparation=training.preparation if training else None,
     )
 
@@ -102,6 +107,10 @@ def _notes(graph: Graph, training: Training | None, absorbed: frozenset[str]) ->
         *notes,
         f"{len(updates)} running updates of variables (moving averages) are not in the generated training: {shown}",
     )
+
+
+def _pipeline_note(delivered: Sequence[str]) -> tuple[str, ...]:
+    return (f"the input pipeline is left out; what it delivers are inputs: {', '.join(delivered)}",) * bool(delivered)
 
 
 def _cut(graph: Graph, inputs: Sequence[str]) -> Graph:
@@ -121,12 +130,26 @@ def _cut(graph: Graph, inputs: Sequence[str]) -> Graph:
     return Graph(nodes, graph.aliases)
 
 
-def _inputs(graph: Graph, ends: set[str], kept: set[str], named: Iterable[str] | None) -> tuple[Input, ...]:
-    """Every placeholder, in the graph's order of names; named ones in the order that the user gave."""
-    backbone = graph.ancestors(ends)
-    nodes = [graph[graph.tensor(name).node] for name in named] if named else _natural(fed_inputs(graph))
+def _inputs(graph: Graph, ends: Sequence[Tensor], kept: set[str], named: Iterable[str] | None) -> tuple[Input, ...]:
+    """Every placeholder, in the graph's order of names; named ones in the order that the user gave.
+
+    Of what a pipeline delivers only the numbers that are read.
+    """
+    backbone = graph.ancestors(tensor.node for tensor in ends)
+    read = {tensor for name in kept for tensor in graph[name].inputs} | set(ends)
+    nodes = _natural(fed_inputs(graph))
+    if named:
+        given = [graph[graph.tensor(name).node] for name in named]
+        nodes = given + [node for node in nodes if node.attr("dtypes") and node.name not in {n.name for n in given}]
     found = []
     for node in nodes:
+        if types := node.attr("dtypes"):
+            for index, dtype in enumerate(types):
+                tensor = Tensor(node.name, index)
+                if tensor in read and dtype != "string":
+                    use = "backbone" if node.name in backbone else "loss"
+                    found.append(Input(tensor, node.shape(index), dtype, use))
+            continue
         feeds = "backbone" if node.name in backbone else "loss" if node.name in kept else "nothing"
         dtype = node.attr("dtype", "float32")
         if feeds != "nothing" or dtype != "string":  # a saver's file name is nobody's input

@@ -19,6 +19,7 @@ def find_dropped(
     training: Training | None,
     initializers: Iterable[Tensor],
     absorbed: frozenset[str] = frozenset(),
+    pipeline: Iterable[str] = (),
 ) -> tuple[Dropped, ...]:
     """Every node outside `kept`, in groups; the first reason that fits counts."""
     left = dict.fromkeys(name for name in graph.nodes if name not in kept)
@@ -37,6 +38,7 @@ def find_dropped(
             groups.append(Dropped(reason, taken))
 
     drop("reads of a variable or plain copies", kept)
+    drop("input pipeline: what it delivers are inputs", pipeline)
     if training is not None:
         applies = [node.name for node in training.applies]
         operands = {tensor.node for node in training.applies for tensor in node.inputs} - training.gradients

@@ -308,9 +308,14 @@ class Planner:
 
     def _made_from(self, optimizer: str) -> str:
         """The module whose parameters an optimizer was given, as written."""
-        finder = _Optimizers(optimizer)
+        return self.makers.get(optimizer, "")
+
+    @cached_property
+    def makers(self) -> dict[str, str]:
+        """The modules whose parameters optimizers were given, by the optimizers' names."""
+        finder = _Optimizers()
         self.analysis.module.visit(finder)
-        return finder.module
+        return finder.modules
 
     def _name(self, plan: Plan) -> None:
         """Names of functions and gradients, distinct within the function they stand in."""
@@ -667,18 +672,14 @@ class _Calls(cst.CSTVisitor):
 
 
 class _Optimizers(cst.CSTVisitor):
-    """Finds `optimizer = optim.X(module.parameters(), …)`."""
+    """Finds `optimizer = optim.X(module.parameters(), …)`: the modules by the optimizers' names, as written."""
 
-    def __init__(self, name: str):
-        self.name = name
-        self.module = ""
+    def __init__(self) -> None:
+        self.modules: dict[str, str] = {}
 
     def visit_Assign(self, node: cst.Assign) -> None:
-        if (
-            any(code(t.target) == self.name for t in node.targets)
-            and isinstance(node.value, cst.Call)
-            and node.value.args
-        ):
+        if isinstance(node.value, cst.Call) and node.value.args:
             first = node.value.args[0].value
             if isinstance(first, cst.Call) and isinstance(first.func, cst.Attribute):
-                self.module = code(first.func.value)
+                module = code(first.func.value)
+                self.modules.update({code(t.target): module for t in node.targets})

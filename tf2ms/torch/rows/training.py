@@ -174,13 +174,13 @@ def load(call: Call) -> object:
     return call.expr("ms.load_checkpoint(f)", f=_checkpoint_name(call, "f"))
 
 
-row(
-    "Module.load_state_dict(state_dict, strict=True)",
-    "ms.load_param_into_net(self, state_dict, strict_load=False)",
-    untested=FILES,
-    gives="none",
-    ignored="strict",
-)
+@rule("Module.load_state_dict(state_dict, strict=True)", untested=FILES, gives="none", ignored="strict")
+def load_state_dict(call: Call) -> object:
+    """ms.load_param_into_net(self, state_dict, strict_load=False)."""
+    if isinstance(call.arg("state_dict"), cst.Subscript):
+        raise call.fail("a MindSpore checkpoint holds weights alone; write one with tf2ms torch --weights and load it")
+    return call.apply("ms.load_param_into_net(self, state_dict, strict_load=False)")
+
 
 # Gradients
 row("torch.no_grad()", "ms._no_grad()", untested=FILES, gives="")
