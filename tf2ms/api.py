@@ -17,7 +17,7 @@ from tf2ms.graph import build_graph
 from tf2ms.layout import assign_layout
 from tf2ms.lower import lower
 from tf2ms.rewrite import rewrite
-from tf2ms.rules.registry import layout_of
+from tf2ms.rules.registry import layout_of, user_rules
 from tf2ms.rules.types import Lowered, Weight
 from tf2ms.source import infer_shapes, read_source, read_weights
 from tf2ms.split import Roles, split
@@ -85,6 +85,7 @@ def convert(
     keep_nhwc: bool = False,
     allow_unsupported: bool = False,
     shapes: Mapping[str, Sequence[int | None]] | None = None,
+    rules: str | Path | None = None,
 ) -> Conversion:
     """Converts a TensorFlow graph to a MindSpore module.
 
@@ -101,14 +102,16 @@ def convert(
         keep_nhwc: images stay channels-last at the network's boundary.
         allow_unsupported: write code that raises NotImplementedError where an op has no form.
         shapes: shapes of placeholders that the graph leaves open.
+        rules: a Python file with rules of your own, which go before tf2ms's; it is run.
 
     Raises: SourceError, GraphError, UnsupportedOpError.
     """
     found = read_source(source, signature)
     graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
     roles = recover_flow(split(graph, *found.ends(inputs, outputs, loss), loss), found.graph_def)
-    layout = assign_layout(rewrite(roles.graph, roles.ends), layout_of, roles.outputs, keep_nhwc)
-    lowered = lower(layout, roles, allow_unsupported)
+    with user_rules(rules):
+        layout = assign_layout(rewrite(roles.graph, roles.ends), layout_of, roles.outputs, keep_nhwc)
+        lowered = lower(layout, roles, allow_unsupported)
     title = class_name(name or found.name or _FALLBACK_NAME)
     stem = _stem(name or found.name or _FALLBACK_NAME)
     module = emit(structure(lowered, title, style), stem)

@@ -126,6 +126,7 @@ def inspect(graph: str, as_json: bool, **options: Any) -> None:
 @click.option("--style", type=click.Choice(["blocks", "flat"]), default="blocks", show_default=True,
               help="Repeated parts as classes, or each layer an attribute named as in TensorFlow.")  # fmt: skip
 @click.option("--keep-nhwc", is_flag=True, help="Keep images channels-last at the network's boundary.")
+@click.option("--rules", metavar="FILE", help="A Python file with rules of your own, which go first; it is run.")
 @click.option("--allow-unsupported", is_flag=True, help="Write code that raises where an op has no form.")
 @click.option("--force", is_flag=True, help="Overwrite a generated file that was edited since.")
 @click.option("--verify", "verified", is_flag=True, help="Then run it beside TensorFlow, as `tf2ms verify` does.")
@@ -140,6 +141,7 @@ def convert(graph: str, folder: str, force: bool, verified: bool, as_json: bool,
       tf2ms convert saved_model/ -o out/ --signature serving_default
       tf2ms convert model.keras -o out/
       tf2ms convert frozen.pb -o out/ --outputs logits --shape input=1,224,224,3
+      tf2ms convert custom.pb -o out/ --rules my_rules.py
     """
     from tf2ms.api import convert as convert_graph
 
@@ -148,7 +150,8 @@ def convert(graph: str, folder: str, force: bool, verified: bool, as_json: bool,
         paths = [str(path) for path in conversion.write(folder, force)]
     evidence = None
     if verified:
-        evidence = verify_cli.verify_written(graph, paths, options["checkpoint"], options["shapes"])
+        same = {name: options[name] for name in ("checkpoint", "shapes", "signature", "rules")}
+        evidence = verify_cli.verify_written(graph, paths, **same)
     if as_json:
         click.echo(json.dumps(_summary(conversion, paths, evidence), indent=2))
     else:
@@ -159,8 +162,9 @@ def convert(graph: str, folder: str, force: bool, verified: bool, as_json: bool,
 
 @main.command()
 @click.argument("name", required=False)
+@click.option("--rules", metavar="FILE", help="A Python file with rules of your own, which go first; it is run.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
-def ops(name: str | None, as_json: bool) -> None:
+def ops(name: str | None, rules: str | None, as_json: bool) -> None:
     """Show what becomes of TensorFlow's ops: the MindSpore form, devices, data types tested, differences.
 
     NAME is an op, or a part of the names of several.
@@ -174,8 +178,10 @@ def ops(name: str | None, as_json: bool) -> None:
     from rich.table import Table
 
     from tf2ms.rules.document import entries
+    from tf2ms.rules.registry import user_rules
 
-    found = entries(name)
+    with user_rules(rules):
+        found = entries(name)
     if not found:
         raise Tf2msError(f"no rule for '{name}'; `tf2ms ops` lists them all")
     if as_json:

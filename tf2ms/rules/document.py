@@ -57,7 +57,7 @@ _FIELDS = ("op", "form", "devices", "dtypes", "note")
 
 
 def _entry(row: Rule) -> dict[str, str]:
-    dtypes, devices = TESTED.get(row.op, ("", ""))
+    dtypes, devices = TESTED.get(row.op, ("", "")) if row.family in FAMILIES else ("", "")
     return dict(zip(_FIELDS, (row.op, row.form, devices, dtypes, row.note or row.reason), strict=True))
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+import runpy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
 
+from tf2ms.errors import SourceError
 from tf2ms.layout import LayoutRule, any_order, keeps_order
 from tf2ms.rules.op import Expression, NoForm, Op
 
@@ -33,6 +38,9 @@ FAMILIES = (
     "other",
 )
 """The files of rows, in the order in which the documentation shows them."""
+
+ENTRY_POINTS = "tf2ms.rules"
+"""The group of entry points under which an installed package names its module of rules."""
 
 
 @dataclass(frozen=True)
@@ -116,20 +124,59 @@ def treated(*ops: str, form: str, reason: str) -> None:
 
 
 def _add(row: Rule) -> None:
-    if row.op in _RULES:
+    family = _loading[-1] if _loading else "yours"
+    known = _RULES.get(row.op)
+    if known is not None and (known.family == family or family in FAMILIES):
         raise ValueError(f"the op {row.op} has two rules")
-    _RULES[row.op] = replace(row, family=_loading[-1] if _loading else "yours")
+    _RULES[row.op] = replace(row, family=family)
 
 
 _loading: list[str] = []
 
 
+@contextmanager
+def _rows_of(family: str) -> Iterator[None]:
+    """What is registered in the block belongs to `family`."""
+    _loading.append(family)
+    try:
+        yield
+    finally:
+        _loading.pop()
+
+
 @cache
 def _load() -> None:
     for family in FAMILIES:
-        _loading.append(family)
-        importlib.import_module(f"tf2ms.rules.{family}")  # registers the rows
-        _loading.pop()
+        with _rows_of(family):
+            importlib.import_module(f"tf2ms.rules.{family}")  # registers the rows
+    for point in entry_points(group=ENTRY_POINTS):
+        with _rows_of(point.name):
+            point.load()
+
+
+@contextmanager
+def user_rules(path: str | Path | None) -> Iterator[None]:
+    """The table with the rows of a user's own file for the time of a block; they go before tf2ms's rows.
+
+    The file is Python and is run: it registers rows with `tf2ms.rules.rule` and the like. What it raises is not
+    caught, since the user needs the traceback.
+
+    Raises: SourceError if there is no such file, or it registers nothing.
+    """
+    _load()
+    kept = dict(_RULES)
+    try:
+        if path is not None:
+            if not Path(path).is_file():
+                raise SourceError(f"{path}: no such file; --rules takes a Python file that registers rules")
+            with _rows_of(str(path)):
+                runpy.run_path(str(path))
+            if kept == _RULES:
+                raise SourceError(f'{path}: registers no rule; decorate a function with `tf2ms.rules.rule("Op")`')
+        yield
+    finally:
+        _RULES.clear()
+        _RULES.update(kept)
 
 
 def find_rule(op: str) -> Rule | None:

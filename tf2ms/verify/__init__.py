@@ -31,6 +31,8 @@ def verify(
     seed: int = 1,
     plot: str | os.PathLike[str] | None = None,
     shapes: Mapping[str, Sequence[int | None]] | None = None,
+    signature: str | None = None,
+    rules: str | os.PathLike[str] | None = None,
     tensorflow_python: str | None = None,
     mindspore_python: str | None = None,
 ) -> Evidence:
@@ -48,16 +50,20 @@ def verify(
         seed: of made-up data.
         plot: where to draw the free run; by default beside the generated file.
         shapes: shapes of placeholders that the graph leaves open.
+        signature: which of a SavedModel's signatures was converted.
+        rules: the Python file of rules that it was converted with.
         tensorflow_python: interpreter for TensorFlow's process.
         mindspore_python: interpreter for MindSpore's.
 
     A difference, and a run that dies, are results. Raises: SourceError and GraphError for what cannot be read.
     """
+    from tf2ms.rules.registry import user_rules
     from tf2ms.verify.inputs import FREE_BATCH, make_batch, read_batch
     from tf2ms.verify.plan import make_plan
     from tf2ms.verify.session import run_levels
 
-    plan = make_plan(source, Path(folder), shapes)
+    with user_rules(None if rules is None else Path(rules)):
+        plan = make_plan(source, Path(folder), shapes, signature)
     inputs = list(plan.map["inputs"])
     batch = read_batch(Path(data), inputs) if data else make_batch(plan.graph, inputs, batch_size or FREE_BATCH, seed)
     with ExitStack() as stack:

@@ -49,6 +49,8 @@ def _shapes(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
               help="How many times TensorFlow's own spread gradients and free run may differ.")  # fmt: skip
 @click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=1,224,224,3",
               help="Shape of an input that the graph leaves open; may be repeated.")  # fmt: skip
+@click.option("--signature", metavar="NAME", help="Which of a SavedModel's signatures was converted.")
+@click.option("--rules", metavar="FILE", help="The Python file of rules that it was converted with.")
 @click.option("--tensorflow-python", metavar="PYTHON", help="Interpreter that has TensorFlow.")
 @click.option("--mindspore-python", metavar="PYTHON", help="Interpreter that has MindSpore.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
@@ -120,14 +122,14 @@ def audit(graph: str, port: str, outputs: str | None, as_json: bool, **options: 
         raise VerifyError(f"the port departs from the graph in {count} place{'s' if count > 1 else ''}")
 
 
-def verify_written(graph: str, paths: Sequence[str], checkpoint: str | None, shapes: Any) -> Evidence:
+def verify_written(graph: str, paths: Sequence[str], **options: Any) -> Evidence:
     """What `convert --verify` runs on the files it wrote: every level with its defaults."""
     from tf2ms.cli import _working
     from tf2ms.verify import verify as run
 
     written = next(path for path in paths if path.endswith(".map.json"))
     with _working("running TensorFlow and MindSpore"):
-        return run(graph, written, checkpoint=checkpoint, shapes=shapes)
+        return run(graph, written, **options)
 
 
 def report(evidence: Evidence, as_json: bool = False, quiet: bool = False) -> None:

@@ -441,27 +441,29 @@ def free(sides: Sides, steps: int) -> Iterator[Check | Curves | str]:
     allowed = band(values, bars)
     yield Curves(runs, ours, tuple(allowed))
     for step, loss_value in enumerate(ours):
-        check = _inside(values[:, step], loss_value, allowed[step])
+        check = _inside(values[:, : step + 1], loss_value, allowed[step])
         if not check.passed or step in (0, steps - 1):
             yield replace(check, what=f"loss at step {step + 1}")
 
 
 def band(values: np.ndarray, bars: Bars) -> list[float]:
-    """How far a run may be from the nearest of TensorFlow's at each step, relative to the loss.
+    """How far a run may be from the nearest of TensorFlow's at each step, relative to the largest loss so far.
 
     Runs part ways at a step that rounding chooses, and do not come together again: the widest spread counts, up to
     the step after.
     """
-    scale = np.maximum(np.abs(values).max(axis=0), np.finfo(np.float32).tiny)
+    scale = np.maximum.accumulate(np.maximum(np.abs(values).max(axis=0), np.finfo(np.float32).tiny))
     spread = np.maximum.accumulate(np.nan_to_num((values.max(axis=0) - values.min(axis=0)) / scale))
     ahead = np.append(spread[1:], spread[-1:])
     return [float(size) for size in np.maximum(bars.free, bars.spread_factor * ahead)]
 
 
 def _inside(theirs: np.ndarray, ours: float, allowed: float) -> Check:
+    """Whether a loss is near the last of each of TensorFlow's runs [runs, steps]."""
+    scale, theirs = float(np.abs(theirs).max()), theirs[:, -1]
     odd = largest(theirs[:1], np.array([ours]))
     if odd.problem or not np.isfinite(ours):
         return _check("free", "", odd, allowed, Place())
     nearest = float(theirs[np.abs(theirs - ours).argmin()])
-    size = abs(nearest - ours) / max(float(np.abs(theirs).max()), float(np.finfo(np.float32).tiny))
+    size = abs(nearest - ours) / max(scale, float(np.finfo(np.float32).tiny))
     return Check("free", "", size <= allowed, size, allowed, values=(nearest, ours))

@@ -127,13 +127,15 @@ class Plan:
         return tuple(sorted(found, key=self.position))
 
 
-def make_plan(source: Any, folder: str | Path, shapes: Mapping[str, Any] | None = None) -> Plan:
+def make_plan(
+    source: Any, folder: str | Path, shapes: Mapping[str, Any] | None = None, signature: str | None = None
+) -> Plan:
     """Reads the graph and the generated folder.
 
     Raises: SourceError if there is no generated project in `folder` or it is not of this graph.
     """
     mapping, module = read_map(folder)
-    found = read_source(source)
+    found = read_source(source, signature)
     graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
     fed = [item["tensor"] for item in mapping["inputs"]]
     names = [*fed, *(item["tensor"] for item in mapping["outputs"]), *filter(None, [mapping["loss"]])]
