@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -89,6 +91,29 @@ def widths_in_branches():
             a = tf.nn.relu(conv(x, (3, 3), 2 + index, name="a")) * variable("scale", [2 + index])
             b = tf.nn.relu(conv(x, (1, 1), 2, name="b"))
             x = tf.concat([a, b], 3)
+    return [x]
+
+
+def tables_of_sizes():
+    """A bare matrix: along one axis the rows of the image, along the other the channels."""
+    x = placeholder([2, 6, 6, 4], "x")
+    for index in range(3):
+        with scope(f"block{index}"):
+            a = tf.nn.relu(conv(x, (3, 3), 4 + index, name="a")) * variable("table", [6, 4 + index])
+            b = tf.nn.relu(conv(a, (1, 1), 4 + index, name="b")) + variable("offset", [4 + index])
+            c = tf.nn.relu(conv(x, (1, 1), 2, name="c"))
+            x = tf.concat([b, c], 3)
+    return [x]
+
+
+def learned_scales():
+    """ConvNeXt's blocks: a scale for each channel before the sum."""
+    x = placeholder([2, 6, 6, 3], "x")
+    for index, channels in enumerate((3, 20, 20, 24)):
+        x = conv(x, (1, 1), channels, name=f"widen{index}")
+        with scope(f"block{index}"):
+            h = tf.nn.relu(conv(x, (3, 3), 4 * channels, name="wide"))
+            x = x + conv(h, (1, 1), channels, name="narrow") * variable("gamma", [channels])
     return [x]
 
 
@@ -214,6 +239,8 @@ GRAPHS = [
     different_constants_in_branches,
     variables_in_branches,
     widths_in_branches,
+    tables_of_sizes,
+    learned_scales,
     different_large_constants,
     different_numbers,
     variables_of_their_own,
@@ -244,7 +271,7 @@ def test_same_as_tensorflow(make, style, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "make", [inceptions, residuals, nested, variables_of_their_own, gates], ids=lambda m: m.__name__
+    "make", [inceptions, residuals, nested, variables_of_their_own, learned_scales, gates], ids=lambda m: m.__name__
 )
 def test_gradients_are_tensorflows(make, tmp_path):
     def with_loss():
@@ -262,6 +289,52 @@ def test_inceptions_are_one_class():
     assert "self.mixed1 = Mixed(3, 2)" in code
     assert "self.b2 = ConvReLU(a, 2 * a, 3)" in code
     assert code.count("nn.Conv2d(") == 1
+
+
+def test_a_bare_parameter_takes_its_size_from_the_channels():
+    code = tf2ms.convert(build(learned_scales).graph).code
+    assert code.count("class Block") == 1
+    assert "def __init__(self, channels):" in code
+    assert "Parameter(initializer(Normal(0.5), (channels, 1, 1), ms.float32)" in code
+    assert "Block(3)" in code and "Block(24)" in code
+
+
+def unlike_pairs():
+    """Pairs of convolutions that differ in all that they can."""
+    x = placeholder([2, 40, 40, 3], "x")
+    settings = [
+        (4, 3, 2, "SAME", 5, 1, 1, "SAME"),
+        (6, 1, 1, "VALID", 7, 3, 2, "VALID"),
+        (8, 3, 1, "VALID", 9, 3, 1, "SAME"),
+        (3, 1, 2, "SAME", 6, 3, 1, "VALID"),
+        (5, 3, 1, "SAME", 4, 1, 1, "VALID"),
+        (6, 1, 1, "SAME", 3, 3, 1, "SAME"),
+    ]
+    for index, (first, one, step, pad, second, two, stride, padding) in enumerate(settings):
+        x = tf.nn.relu(conv(x, (one, one), first, step, pad, name=f"conv2d_{2 * index}"))
+        x = tf.nn.relu(conv(x, (two, two), second, stride, padding, name=f"conv2d_{2 * index + 1}"))
+        x = tf.tanh(x)
+    return [x]
+
+
+def test_no_class_where_a_list_is_clearer():
+    tree = ast.parse(tf2ms.convert(build(unlike_pairs).graph, name="net").code)
+    constructors = [item for item in ast.walk(tree) if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+    assert {item.name for item in tree.body if isinstance(item, ast.ClassDef)} == {"ConvReLU", "Net"}
+    assert max(len(item.args.args) - 1 for item in constructors) <= 5
+
+
+def test_a_block_is_not_two_of_its_kind():
+    """A chain of equal pairs of layers is of pairs, not of pairs of pairs."""
+
+    def chain():
+        x = placeholder([2, 5], "x")
+        for index in range(12):
+            x = dense(dense(x, 9, f"dense_{2 * index}", relu=True), 5, f"dense_{2 * index + 1}")
+        return [x]
+
+    code = tf2ms.convert(build(chain).graph).code
+    assert "for _ in range(12)]" in code
 
 
 def test_what_only_some_instances_train(tmp_path):

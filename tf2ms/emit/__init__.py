@@ -20,7 +20,7 @@ from tf2ms.emit.training import SCHEDULE, loss_weights, optimizer_call, optimize
 from tf2ms.emit.types import Module
 from tf2ms.lower import refusal_name
 from tf2ms.rules.initializers import initializer_code
-from tf2ms.rules.types import Code, Layer, Step, Weight
+from tf2ms.rules.types import Code, Layer, Step, Value, Weight
 from tf2ms.structure.names import plain_text
 from tf2ms.structure.types import (
     Block,
@@ -154,16 +154,17 @@ def _members(block: Block) -> Iterator[str]:
         elif condition:
             yield f"self.{attribute} = {condition}"
         for name, weight in step.weights:
-            yield f"self.{weight_attribute(attribute, name)} = {_weight_text(weight)}"
+            shape = block.shapes.get((place, name), weight.shape)
+            yield f"self.{weight_attribute(attribute, name)} = {_weight_text(weight, shape)}"
 
 
-def _weight_text(weight: Weight) -> str:
+def _weight_text(weight: Weight, shape: tuple[Value, ...]) -> str:
     if is_literal(weight) and weight.value is not None:
         return array_text(weight.convert(weight.value))
     code = initializer_code(weight)
     start = value_text(code if code is not None else "zeros", {})
     grad = "" if weight.trainable else ", requires_grad=False"
-    return f"Parameter(initializer({start}, {weight.shape}, ms.{weight.dtype}){grad})"
+    return f"Parameter(initializer({start}, {value_text(shape, {})}, ms.{weight.dtype}){grad})"
 
 
 def _function(function: Function, functions: frozenset[str]) -> dict[str, Any]:

@@ -51,6 +51,8 @@ def value_text(value: Value, arguments: Mapping[str, Value]) -> str:
     """An argument as it is written; `{out_channels}` inside code stands for the layer's own argument."""
     if isinstance(value, Code):
         return _PLACE.sub(lambda match: value_text(arguments[match.group(1)], arguments), value.text)
+    if isinstance(value, tuple):
+        return f"({', '.join(value_text(item, arguments) for item in value)}{',' * (len(value) == 1)})"
     return repr(value)
 
 

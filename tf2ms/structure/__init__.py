@@ -15,8 +15,9 @@ from tf2ms.structure.check import check_equal
 from tf2ms.structure.families import next_family
 from tf2ms.structure.flow import flow_names
 from tf2ms.structure.functions import make_functions
-from tf2ms.structure.groups import Body, Group, parts, runs, scopes, units
+from tf2ms.structure.groups import Body, Group, parts, scopes, units
 from tf2ms.structure.names import MODULE_CLASSES, Names, class_name, common_tokens_dropped, identifier
+from tf2ms.structure.runs import runs
 from tf2ms.structure.training import loss_weight_names, penalty_function, schedule_block, shared_attributes
 from tf2ms.structure.types import Block, BlockLayer, ChainLayer, Function, Structure
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tf2ms.rules.types import Step, Value
-from tf2ms.structure.groups import Group, arguments_of
+from tf2ms.structure.groups import Group, settings_of
 from tf2ms.structure.names import Names
 from tf2ms.structure.types import Argument, BlockLayer
 
@@ -90,13 +90,15 @@ class _Finder:
         """The slots that differ, those that vary together as one; complete ones first, in the order of the body."""
         found: list[_Variable] = []
         for place, column in enumerate(zip(*self.instances, strict=True)):
-            names = dict.fromkeys(name for step in column if step for name in arguments_of(step))
+            names = dict.fromkeys(name for step in column if step for name in settings_of(step))
             for argument in names:
-                values = tuple(arguments_of(step).get(argument) if step else _MISSING for step in column)
+                values = tuple(settings_of(step).get(argument) if step else _MISSING for step in column)
                 present = [value for value in values if value is not _MISSING]
                 if all(value == present[0] for value in present):
                     continue
                 kind = "channels" if self._counts_channels(place, argument) else argument
+                if kind != "channels" and self.base[place].layer is None:
+                    kind = "size"
                 twin = next((item for item in found if item.kind == kind and item.values == values), None)
                 if twin:
                     twin.slots.append((place, argument))
@@ -108,7 +110,7 @@ class _Finder:
         layer = self.base[place].layer
         if isinstance(layer, BlockLayer) and layer.block is not None:
             return layer.block.kinds.get(argument) == "channels"
-        return argument in _CHANNELS
+        return argument in _CHANNELS or (layer is None and argument.endswith("_channels"))
 
     def _is_entry(self, variable: _Variable) -> bool:
         """Whether the variable is the number of channels that the block is given."""
@@ -126,7 +128,7 @@ class _Finder:
             if any(tensor in self.group.inputs for tensor in step.inputs):
                 return True
             before = [producer[tensor] for tensor in step.inputs if tensor in producer]
-            stack += [other for other in before if not self._counts_any(other)]
+            stack += [other for other in before if self.base[other].layer is None or not self._counts_any(other)]
         return False
 
     def _base_step(self, place: int) -> Step:
@@ -137,7 +139,8 @@ class _Finder:
     def _follows(self, variable: _Variable) -> str | None:
         """An expression over the parameters so far that has the variable's values wherever they are known."""
         if variable.kind != "channels":
-            same = [p for p in self.found.listed if p.kind == variable.kind]
+            alike = (variable.kind, "channels") if variable.kind == "size" else (variable.kind,)
+            same = [p for p in self.found.listed if p.kind in alike]
             return next((p.name for p in same if _agree(variable.values, p.values)), None)
         for text, values in self._channel_values():
             if _agree(variable.values, values):
@@ -185,7 +188,7 @@ class _Finder:
         present = [value for value in variable.values if value is not _MISSING]
         usual = argument in defaults and defaults[argument] in present
         default: object = defaults.get(argument)
-        if not usual and argument not in ("kernel_size", *_CHANNELS) and variable.kind != "channels":
+        if not usual and argument not in ("kernel_size", *_CHANNELS) and variable.kind not in ("channels", "size"):
             common = max(dict.fromkeys(present), key=present.count)
             if present.count(common) * 2 > len(present) > 2:
                 usual, default = True, common
@@ -229,14 +232,14 @@ class _Finder:
             if place is None:
                 continue
             step = self._base_step(place)
-            if step.layer is not None and self._counts_any(place):
+            if self._counts_any(place):
                 found.add(place)
             elif step.layer is not None or step.form in ("{0} + {1}", "{0} * {1}"):
                 stack.extend(step.inputs)
         return found
 
     def _counts_any(self, place: int) -> bool:
-        return any(self._counts_channels(place, argument) for argument in arguments_of(self.base[place]))
+        return any(self._counts_channels(place, argument) for argument in settings_of(self.base[place]))
 
     # -- optional parts ----------------------------------------------------------------------------------------------
 

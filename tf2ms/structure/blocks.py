@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tf2ms.graph import Tensor
 from tf2ms.rules.types import Layer, Program, Step, Value
 from tf2ms.structure.arguments import Parameters, find_parameters
-from tf2ms.structure.groups import Body, Group, arguments_of, unit_name
+from tf2ms.structure.groups import Body, Group, arguments_of, size_settings, unit_name
 from tf2ms.structure.motifs import describe, motif_name, shortcut_places
 from tf2ms.structure.names import Names, agreed, class_name, identifier, label_stem
 from tf2ms.structure.types import Block, BlockLayer, ChainLayer
@@ -64,6 +64,7 @@ def make_block(body: Body, family: Family, class_names: Names) -> tuple[Block, l
         names=_local_names(base, attributes, family.base.inputs),
         optional={place: (flag, family.handed_on[place]) for place, flag in found.flags.items()},
         kinds={parameter.name: parameter.kind for parameter in found.listed},
+        shapes=dict(_shapes(base, found)),
     )
     calls = [
         _call(block, group, steps, found, number + 1)  # the base comes first among the values
@@ -215,6 +216,16 @@ def _symbolic(steps: Sequence[Step], found: Parameters) -> list[Step]:
         )
         result.append(replace(step, layer=replace(step.layer, arguments=_in_order(step.layer, arguments))))
     return result
+
+
+def _shapes(steps: Sequence[Step], found: Parameters) -> Iterator[tuple[tuple[int, str], tuple[Value, ...]]]:
+    """The shapes of bare parameters that differ among the instances, with parameters in place of what does."""
+    for place, step in enumerate(steps):
+        for name, weight in step.weights if step.layer is None else ():
+            settings = zip(size_settings(name, weight.shape), weight.shape, strict=True)
+            shape = tuple(found.slots.get((place, setting), size) if setting else size for setting, size in settings)
+            if shape != weight.shape:
+                yield (place, name), shape
 
 
 def _in_order(layer: Layer, arguments: tuple[tuple[str, Value], ...]) -> tuple[tuple[str, Value], ...]:

@@ -74,10 +74,19 @@ def _instance(call: Step, given: Mapping[str, Value]) -> Iterator[Step]:
         if actual is None:
             tensors.update(dict.fromkeys(own.outputs, tensors[own.inputs[handed_on]]))
             continue
+        _check_shapes(block, place, own, actual, given)
         yield _filled(block, own, actual, given, tuple(tensors[tensor] for tensor in own.inputs))
         tensors.update(zip(own.outputs, actual.outputs, strict=True))
     if tuple(tensors[tensor] for tensor in block.program.outputs) != call.outputs:
         raise StructureError(f"class {block.name} returns other tensors than its use '{call.outputs[0]}'")
+
+
+def _check_shapes(block: Block, place: int, own: Step, actual: Step, given: Mapping[str, Value]) -> None:
+    """Bare parameters must get the shapes that this instance's have."""
+    for (name, weight), (_, other) in zip(own.weights, actual.weights, strict=True):
+        shape = block.shapes.get((place, name), weight.shape)
+        if tuple(_fill(size, given) for size in shape) != other.shape:
+            raise StructureError(f"class {block.name} gives '{name}' another shape than '{actual.outputs[0]}' has")
 
 
 def _filled(block: Block, own: Step, actual: Step, given: Mapping[str, Value], inputs: tuple[Tensor, ...]) -> Step:

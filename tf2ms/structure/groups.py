@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ import networkx as nx
 from tf2ms.graph import Tensor
 from tf2ms.lower.label import is_made_up
 from tf2ms.rules.types import Program, Step, Value, layer_key
-from tf2ms.structure.types import ChainLayer, weight_key
+from tf2ms.structure.types import ChainLayer, is_literal, weight_key
 
 _UNIT_STARTS = {"nn.Conv2d": "Conv", "nn.Dense": "Dense", "nn.Conv2dTranspose": "ConvTranspose"}
 _ACTIVATIONS = {"nn.ReLU": "ReLU", "nn.LeakyReLU": "LeakyReLU", "nn.ReLU6": "ReLU6", "nn.SiLU": "SiLU"}
@@ -142,12 +142,34 @@ def kind_of(step: Step) -> tuple[Any, ...]:
         return ("flow", id(step.flow))  # like no other
     if step.layer is None:
         return ("form", *((name, weight_key(weight)) for name, weight in step.weights))
-    return (step.layer.cls, tuple(sorted(arguments_of(step))))
+    bare = tuple((name, weight_key(weight), weight.shape) for name, weight in step.weights)
+    return (step.layer.cls, tuple(sorted(arguments_of(step))), *bare)
 
 
 def arguments_of(step: Step) -> dict[str, Value]:
     """All arguments of a step's layer, defaults that are not written included."""
     return {**dict(step.layer.defaults), **dict(step.layer.arguments)} if step.layer else {}
+
+
+def settings_of(step: Step) -> dict[str, Value]:
+    """What may differ among the instances of a class: a layer's arguments, the sizes of parameters without a layer."""
+    if step.layer is not None:
+        return arguments_of(step)
+    bare = [(name, weight) for name, weight in step.weights if not is_literal(weight)]
+    return {
+        setting: size
+        for name, weight in bare
+        for setting, size in zip(size_settings(name, weight.shape), weight.shape, strict=True)
+        if setting is not None
+    }
+
+
+def size_settings(name: str, shape: Sequence[int]) -> tuple[str | None, ...]:
+    """What the sizes of a bare parameter are called; None for an axis of size 1. A vector's is its channels."""
+    prefix = "" if name == "weight" else f"{name}_"
+    vector = sum(size != 1 for size in shape) == 1
+    names = [f"{prefix}channels" if vector else f"{prefix}size{axis}" for axis in range(len(shape))]
+    return tuple(None if size == 1 else setting for setting, size in zip(names, shape, strict=True))
 
 
 _MAX_REGION = 256
@@ -210,7 +232,7 @@ def regions(body: Body) -> Iterator[Group]:
         if len(set(body.sources(join))) < 2 and len(body.steps[join].inputs) < 2:
             continue
         members = _between(body, dominators.get(join), join)
-        if sum(_has_weights(body.steps[index]) for index in members) < 2:
+        if sum(has_weights(body.steps[index]) for index in members) < 2:
             continue
         inner = (tensor for index in members if index != join for tensor in body.steps[index].outputs)
         if all(user in members for tensor in inner for user in body.readers.get(tensor, ())):
@@ -218,7 +240,7 @@ def regions(body: Body) -> Iterator[Group]:
             layer = body.steps[follower].layer if follower is not None else None
             if follower is not None and layer is not None and layer.cls in _ACTIVATIONS:
                 members.add(follower)
-            group = body.group(members, _majority([body.steps[index].label for index in members]))
+            group = body.group(members, majority([body.steps[index].label for index in members]))
             if group is not None and len(group.inputs) == 1:
                 yield group
 
@@ -237,7 +259,7 @@ def _between(body: Body, fork: Any, join: int) -> set[int]:
     return members
 
 
-def _majority(labels: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+def majority(labels: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """The scope or the numbered prefix that most of the labels share: ("icp3",) for icp3_out0, icp3_pool …"""
     labels = [label for label in labels if label]
     prefixes = Counter(prefix for label in labels for prefix in {*numbered_prefixes(label), label[:-1]} if prefix)
@@ -296,7 +318,7 @@ def _named(body: Body, prefixes_of: Callable[[tuple[str, ...]], list[tuple[str, 
         if tuple(members) in seen or len(members) > _MAX_REGION:
             continue  # a scope around just one scope
         seen.add(tuple(members))
-        if sum(_has_weights(body.steps[index]) for index in members) >= 2:
+        if sum(has_weights(body.steps[index]) for index in members) >= 2:
             group = body.group(_with_nameless(body, members, prefix), prefix)
             if group is not None:
                 yield group
@@ -320,44 +342,6 @@ def _with_nameless(body: Body, members: list[int], prefix: tuple[str, ...]) -> s
     return inside
 
 
-_MAX_PERIOD = 8
-"""A repeated run of more steps than this is not looked for where names say nothing."""
-
-
-def runs(body: Body) -> Iterator[Group]:
-    """The run of steps, each reading just the one before, whose repetition saves most: two convolutions of a U-Net."""
-    kinds = [_link_kind(step) for step in body.steps]
-    follower = [body.only_reader(index) if kinds[index] is not None else None for index in range(len(kinds))]
-    follower = [user if user is not None and kinds[user] is not None else None for user in follower]
-    places: dict[tuple[Any, ...], list[list[int]]] = defaultdict(list)
-    for start, kind in enumerate(kinds):
-        members = [start] if kind is not None else []
-        while members and len(members) < _MAX_PERIOD and (user := follower[members[-1]]) is not None:
-            members.append(user)
-            if sum(_has_weights(body.steps[index]) for index in members) >= 2:
-                places[tuple(kinds[index] for index in members)].append(list(members))
-    best: tuple[int, int, list[list[int]]] = (0, 0, [])
-    for key, found in places.items():
-        taken: set[int] = set()
-        apart = []
-        for members in found:
-            if taken.isdisjoint(members):
-                taken.update(members)
-                apart.append(members)
-        saved = len(apart) * (len(key) - 1) - len(key) - 4  # a class costs some lines
-        if len(apart) > 1 and (saved, len(key)) > best[:2]:
-            best = (saved, len(key), apart)
-    for members in best[2]:
-        group = body.group(members, _majority([body.steps[index].label for index in members]))
-        if group is not None:
-            yield group
-
-
-def _link_kind(step: Step) -> tuple[Any, ...] | None:
-    """What a step of a run is compared by; None for a step that is no layer of one input."""
-    alone = len(step.inputs) == len(step.outputs) == 1 and step.form == "{layer}({0})"
-    return (step.form, kind_of(step)) if alone else None
-
-
-def _has_weights(step: Step) -> bool:
+def has_weights(step: Step) -> bool:
+    """Whether the step is a layer with weights, or a use of a class."""
     return step.layer is not None and (bool(step.layer.weights) or hasattr(step.layer, "block"))

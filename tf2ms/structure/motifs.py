@@ -11,7 +11,7 @@ from tf2ms.structure.types import BlockLayer
 
 
 def motif_name(steps: Sequence[Step], group: Group) -> str | None:
-    """Bottleneck, InvertedResidual, SqueezeExcite, MultiHeadAttention …; None if the block is none of them."""
+    """Bottleneck, ConvNeXtBlock, SqueezeExcite, MultiHeadAttention …; None if the block is none of them."""
     convolutions = [step for step in steps if _kernel(step) is not None and not _is_shortcut(step, steps, group)]
     kernels, depthwise = [_kernel(step) for step in convolutions], [_is_depthwise(step) for step in convolutions]
     ops = [step.op for step in steps]
@@ -28,6 +28,8 @@ def motif_name(steps: Sequence[Step], group: Group) -> str | None:
         return "SqueezeExcite"
     if depthwise == [False, True, False] and kernels[0] == kernels[2] == 1:
         return "InvertedResidual"
+    if adds and depthwise == [True, False, False] and kernels[1:] == [1, 1] and kernels[0] != 1:
+        return "ConvNeXtBlock"
     if adds and kernels == [1, 3, 1] and not any(depthwise):
         return "Bottleneck"
     if adds and kernels == [3, 3] and not any(depthwise):

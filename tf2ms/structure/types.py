@@ -23,7 +23,8 @@ class Block:
     `parameters` are the constructor's, with a default or None in `defaults`. `program` is the body, written with
     `Argument`s; `attributes[i]` names the attribute of step i of its walk, bodies included (empty for a step without
     layer or weight), `names` the local variable of each tensor. `optional` says of a step by its place when it is
-    there, and which of its inputs it hands on when it is not; `kinds` what each parameter counts or is.
+    there, and which of its inputs it hands on when it is not; `kinds` what each parameter counts or is. `shapes` has
+    those shapes of bare parameters that the constructor's parameters decide, by the step's place and weight's name.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Block:
     names: Mapping[Tensor, str]
     optional: Mapping[int, tuple[Argument, int]] = field(default_factory=lambda: MappingProxyType({}))
     kinds: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    shapes: Mapping[tuple[int, str], tuple[Value, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,12 @@ def is_literal(weight: Weight) -> bool:
 
 
 def weight_key(weight: Weight) -> tuple[object, ...]:
-    """What is written of a weight that a step holds without a layer: equal keys, equal code."""
+    """What is written of a weight that a step holds without a layer: equal keys, equal code up to sizes.
+
+    Which axes are of size 1 is no matter of size: it says along what the weight is broadcast.
+    """
     if is_literal(weight) and weight.value is not None:
         value = weight.convert(weight.value)
         return ("literal", weight.dtype, value.shape, value.tobytes())
-    return ("parameter", weight.dtype, weight.shape, weight.trainable, initializer_code(weight))
+    broadcast = tuple(size == 1 for size in weight.shape)
+    return ("parameter", weight.dtype, broadcast, weight.trainable, initializer_code(weight))
