@@ -7,7 +7,7 @@ import pytest
 
 from tf2ms.verify.arrays import SavedArrays, save_arrays
 from tf2ms.verify.compare import by_norm, largest, updates
-from tf2ms.verify.levels import band
+from tf2ms.verify.levels import _inside, band
 from tf2ms.verify.mindspore_worker import _power, to_mindspore, to_tensorflow
 from tf2ms.verify.plan import Watched
 from tf2ms.verify.types import Bars
@@ -99,3 +99,10 @@ def test_arrays_keep_any_name(tmp_path):
     found = SavedArrays(tmp_path / "x.npz")
     assert list(found) == list(arrays)
     assert all((found[name] == arrays[name]).all() for name in arrays)
+
+
+def test_a_loss_near_nothing_is_judged_by_the_run_it_is_part_of():
+    runs = np.array([[2.0, 1e-5], [2.0, 1e-5]])
+    assert _inside(runs, 1.1e-5, Bars().free).passed
+    assert not _inside(runs, 1e-4, Bars().free).passed
+    assert not _inside(runs[:, :1], 2.0001, Bars().free).passed

@@ -170,3 +170,15 @@ def test_folders_that_do_not_fit(project, tmp_path):
 def test_the_package_is_the_function():
     assert callable(tf2ms.verify)
     assert tf2ms.Evidence is tf2ms.verify.Evidence
+
+
+def test_a_saved_model_brings_its_weights(tmp_path):
+    layers = tf.keras.layers
+    x = tf.keras.Input((8, 8, 3), name="image")
+    h = layers.BatchNormalization(moving_mean_initializer="normal")(layers.Conv2D(4, 3, padding="same")(x))
+    model = tf.keras.Model(x, layers.Dense(2)(layers.Flatten()(layers.ReLU()(h))))
+    model.export(tmp_path / "saved", verbose=False)
+    tf2ms.convert(tmp_path / "saved").write(tmp_path / "out")
+    evidence = verify(tmp_path / "saved", tmp_path / "out", signature="serving_default")
+    assert evidence.passed, [*evidence.failures(), *evidence.crashes]
+    assert sum(check.what == "layer" for check in evidence.checks) >= 3

@@ -35,6 +35,11 @@ _DELIVERS: Mapping[str, Callable[[Node], list[str]]] = {
 """Ops that hand a pipeline's numbers to the network, and the types of their outputs."""
 
 
+def is_delivery(node: Node) -> bool:
+    """Whether the node hands a pipeline's numbers to the network."""
+    return node.op in _DELIVERS
+
+
 def cut_pipelines(graph: Graph) -> Graph:
     """The graph with every op that delivers numbers turned into a placeholder of as many outputs.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,7 @@ class Plan:
     applies: tuple[Apply, ...]
     train_ops: tuple[str, ...]
     positions: Mapping[str, int]
+    load_weights: Callable[[], Mapping[str, np.ndarray]] | None = None
 
     @property
     def variables(self) -> list[dict[str, Any]]:
@@ -166,6 +167,7 @@ def make_plan(
         applies=applies,
         train_ops=_train_ops(graph) if applies else (),
         positions=positions,
+        load_weights=found.load_weights,
     )
 
 

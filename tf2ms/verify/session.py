@@ -116,7 +116,13 @@ def _start(
     graph.write_bytes(plan.graph_def.SerializeToString())
     sides = Sides(plan, bars, theirs, ours, work, batch, str(graph), pythons[0])
     save_arrays(sides.path("feeds"), batch)
-    answer = theirs.call("load", graph=str(graph), variables=plan.variables, threads=None, checkpoint=checkpoint)
+    brought = None
+    if checkpoint is None and plan.load_weights is not None:
+        brought = sides.path("brought")
+        save_arrays(brought, plan.load_weights())
+    answer = theirs.call(
+        "load", graph=str(graph), variables=plan.variables, threads=None, checkpoint=checkpoint, brought=brought
+    )
     if answer["absent"] and checkpoint:
         needed = [item["name"] for item in plan.variables if item["needed"] and item["name"] in answer["absent"]]
         weights = {item["variable"] for item in plan.map["parameters"]}

@@ -24,9 +24,14 @@ class Side:
         variables: list[dict[str, Any]],
         threads: int | None,
         checkpoint: str | None = None,
+        brought: str | None = None,
         values: str | None = None,
     ) -> dict[str, Any]:
-        """Imports the graph and gives its variables their values: from `values`, else initializers and `checkpoint`."""
+        """Imports the graph and gives its variables their values.
+
+        All from `values`, or else those of `checkpoint`, or of what the source `brought` along, where they hold them,
+        and the initializers' where they do not.
+        """
         import tensorflow as tf
 
         v1 = tf.compat.v1
@@ -55,17 +60,18 @@ class Side:
         if values is not None:
             self.restore(values)
             return {}
-        return self._initialize(checkpoint)
+        if checkpoint is not None:
+            from tf2ms.source import read_weights
 
-    def _initialize(self, checkpoint: str | None) -> dict[str, Any]:
+            return self._initialize(read_weights(checkpoint))
+        return self._initialize(SavedArrays(brought) if brought is not None else None)
+
+    def _initialize(self, stored: Mapping[str, np.ndarray] | None) -> dict[str, Any]:
         items = self._variables.values()
         known = {item["name"]: item["initial"] for item in items if item["initial"] is not None}
         start = dict(zip(known, self._session.run(list(known.values())), strict=True)) if known else {}
         absent: list[str] = []
-        if checkpoint is not None:
-            from tf2ms.source import read_weights
-
-            stored = read_weights(checkpoint)
+        if stored is not None:
             start.update({name: stored[name] for name in self._variables if name in stored})
             absent = [item["name"] for item in items if item["name"] not in stored]
         self._assign(start)
