@@ -325,16 +325,10 @@ def test_no_class_where_a_list_is_clearer():
 
 
 def test_a_block_is_not_two_of_its_kind():
-    """A chain of equal pairs of layers is of pairs, not of pairs of pairs."""
+    """A chain of equal layers is of layers, not of pairs of layers."""
+    from benchmarks.readability import transformer_training
 
-    def chain():
-        x = placeholder([2, 5], "x")
-        for index in range(12):
-            x = dense(dense(x, 9, f"dense_{2 * index}", relu=True), 5, f"dense_{2 * index + 1}")
-        return [x]
-
-    code = tf2ms.convert(build(chain).graph).code
-    assert "for _ in range(12)]" in code
+    assert "for _ in range(6)]" in tf2ms.convert(transformer_training(6)).code
 
 
 def test_what_only_some_instances_train(tmp_path):
