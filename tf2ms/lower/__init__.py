@@ -215,7 +215,8 @@ class Lowering:
             if isinstance(operand, Tensor):
                 places.append(f"{{{tensors.index(operand)}}}")
             elif isinstance(operand, Weight):
-                name = f"weight_{len(weights) + 1}" if several else "weight"
+                own = "weight" if expression.layer is None else "input"  # the layer has the step's own name
+                name = f"{own}_{len(weights) + 1}" if several else own
                 weights.append((name, operand))
                 places.append(f"{{{name}}}")
             else:
@@ -232,7 +233,8 @@ class Lowering:
             return Expression(f"ops.addn([{node.attr('function')}(weight) for weight in {{0}}])", node.inputs)
         if node.is_weight():
             reader = Op(_reader(node), self.layout, self.variables)
-            return Expression("{0}", (reader.input(0) if self._within is None else reader.tensor(0),))
+            output = self._within is not None or Tensor(node.name) in self.layout.outputs
+            return Expression("{0}", (reader.tensor(0) if output else reader.input(0),))
         rule = find_rule(node.op)
         if rule is None:
             reason = "is fed by nothing" if node.op in PLACEHOLDER_OPS else "has no rule; add one, or cut with --inputs"

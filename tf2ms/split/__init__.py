@@ -9,11 +9,12 @@ from tf2ms.errors import GraphError
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.build import is_variable
 from tf2ms.split.boundary import backbone_of_loss, backbone_outputs, fed_inputs, inference_outputs
+from tf2ms.split.cut import cut_at
 from tf2ms.split.dropped import find_dropped, running_updates
 from tf2ms.split.formula import formula, terms
 from tf2ms.split.initializers import find_initializers, read_initializer
 from tf2ms.split.layers import TrainingLayers, training_layers
-from tf2ms.split.pipeline import cut_pipelines
+from tf2ms.split.pipeline import cut_pipelines, is_delivery
 from tf2ms.split.training import Training, find_training
 from tf2ms.split.types import (
     Dropped,
@@ -62,7 +63,7 @@ def split(
         have no MindSpore form yet.
     """
     if inputs:
-        graph = _cut(graph, inputs)
+        graph = cut_at(graph, inputs)
     whole, graph = graph, cut_pipelines(graph)
     initial = find_initializers(graph)
     training = None if outputs and not loss else find_training(graph, initial, loss)
@@ -80,7 +81,7 @@ def split(
     variables = _variables(graph, kept, training, initial)
     ends = {tensor.node for tensor in chosen}
     found = _inputs(graph, chosen, kept, inputs)
-    delivered = [str(item.tensor) for item in found if graph[item.tensor.node].attr("dtypes")]
+    delivered = [str(item.tensor) for item in found if is_delivery(whole[item.tensor.node])]
     pipeline = whole.ancestors(item.tensor.node for item in found) - kept if delivered else set()
     return Roles(
         graph=graph,
@@ -113,23 +114,6 @@ def _pipeline_note(delivered: Sequence[str]) -> tuple[str, ...]:
     return (f"the input pipeline is left out; what it delivers are inputs: {', '.join(delivered)}",) * bool(delivered)
 
 
-def _cut(graph: Graph, inputs: Sequence[str]) -> Graph:
-    """The graph with the named tensors turned into placeholders.
-
-    Raises: GraphError for an output other than a node's first, which no single placeholder can stand for.
-    """
-    nodes = dict(graph.nodes)
-    for text in inputs:
-        tensor = graph.tensor(text)
-        if tensor.index:
-            raise GraphError(f"'{text}' cannot be cut alone: it is one of several outputs of '{tensor.node}'")
-        node = graph[tensor.node]
-        if node.op not in ("Placeholder", "PlaceholderV2"):
-            attrs = {"dtype": node.attr("dtype") or node.attr("DstT") or node.attr("T", "float32")}
-            nodes[tensor.node] = Node(node.name, "Placeholder", (), (), attrs, node.shapes, (node.name,))
-    return Graph(nodes, graph.aliases)
-
-
 def _inputs(graph: Graph, ends: Sequence[Tensor], kept: set[str], named: Iterable[str] | None) -> tuple[Input, ...]:
     """Every placeholder, in the graph's order of names; named ones in the order that the user gave.
 
@@ -137,24 +121,28 @@ def _inputs(graph: Graph, ends: Sequence[Tensor], kept: set[str], named: Iterabl
     """
     backbone = graph.ancestors(tensor.node for tensor in ends)
     read = {tensor for name in kept for tensor in graph[name].inputs} | set(ends)
-    nodes = _natural(fed_inputs(graph))
-    if named:
-        given = [graph[graph.tensor(name).node] for name in named]
-        nodes = given + [node for node in nodes if node.attr("dtypes") and node.name not in {n.name for n in given}]
+    given = list(dict.fromkeys(graph.tensor(name) for name in named or ()))
+    fed = [tensor for node in _natural(fed_inputs(graph)) for tensor in _deliveries(node)]
+    if given:
+        fed = given + [t for t in fed if graph[t.node].attr("dtypes") and t not in given]
     found = []
-    for node in nodes:
-        if types := node.attr("dtypes"):
-            for index, dtype in enumerate(types):
-                tensor = Tensor(node.name, index)
-                if tensor in read and dtype != "string":
-                    use = "backbone" if node.name in backbone else "loss"
-                    found.append(Input(tensor, node.shape(index), dtype, use))
+    for tensor in fed:
+        node = graph[tensor.node]
+        types = node.attr("dtypes")
+        dtype = types[tensor.index] if types else node.attr("dtype", "float32")
+        unread = types and tensor not in read
+        feeds = "backbone" if tensor.node in backbone else "loss" if tensor.node in kept else "nothing"
+        feeds = "nothing" if unread else feeds
+        if unread and tensor not in given:
             continue
-        feeds = "backbone" if node.name in backbone else "loss" if node.name in kept else "nothing"
-        dtype = node.attr("dtype", "float32")
-        if feeds != "nothing" or dtype != "string":  # a saver's file name is nobody's input
-            found.append(Input(Tensor(node.name), node.shape(), dtype, feeds))
+        if dtype != "string" or (feeds != "nothing" and not types):  # a saver's file name is nobody's input
+            found.append(Input(tensor, node.shape(tensor.index), dtype, feeds))
     return tuple(found)
+
+
+def _deliveries(node: Node) -> list[Tensor]:
+    """The outputs of a placeholder: several where it stands for a pipeline or for a node that was cut."""
+    return [Tensor(node.name, index) for index in range(len(node.attr("dtypes") or (None,)))]
 
 
 def _natural(nodes: list[Node]) -> list[Node]:

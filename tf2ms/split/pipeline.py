@@ -42,6 +42,11 @@ _READS_TEXT: Mapping[str, Callable[[Node], list[str]]] = {
 _TEXT = ("string", "variant", "resource")
 
 
+def is_delivery(node: Node) -> bool:
+    """Whether the node hands a pipeline's numbers to the network."""
+    return node.op in _DELIVERS
+
+
 def cut_pipelines(graph: Graph) -> Graph:
     """The graph with every op that delivers numbers turned into a placeholder of as many outputs.
 

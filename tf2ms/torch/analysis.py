@@ -19,6 +19,13 @@ from tf2ms.torch import table
 from tf2ms.torch.values import INT, NONE, SIZE, TENSOR, TENSORS, UNKNOWN, Value, element, join
 
 LIBRARIES = ("torch", "torchvision")
+# What an object with a state is called, by kind.
+OWNERS = {
+    "optimizer": ("opt",),
+    "scheduler": ("sched",),
+    "scaler": ("scaler",),
+    "module": ("model", "net", "encoder", "decoder", "generator", "discriminator"),
+}
 # Methods that only tensors, optimizers or modules have: they tell what an unannotated parameter is.
 TELLS = {
     "module": {"parameters", "named_parameters", "load_state_dict", "named_modules", "modules", "named_children"},
@@ -980,10 +987,21 @@ class _Use(cst.CSTVisitor):
             self.attributes.add(func.attr.value + "()")
 
 
+def owner_by_name(name: str) -> str:
+    """The kind of what has a `state_dict`, from its name alone; "" when that tells nothing."""
+    last = name.rpartition(".")[2].lower()
+    for kind, parts in OWNERS.items():
+        if any(part in last for part in parts):
+            return kind
+    return ""
+
+
 def told_by_use(function: cst.FunctionDef, name: str) -> Value:
     """What a parameter must be, from methods that nothing else has."""
     use = _Use(name)
     function.body.visit(use)
+    if use.attributes & {"state_dict", "load_state_dict"} and (kind := owner_by_name(name)):
+        return Value(kind)
     for kind, methods in TELLS.items():
         if use.attributes & methods:
             return Value(kind)

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import libcst as cst
+from libcst import matchers as m
 from libcst.metadata import CodeRange
 
 from tf2ms.torch import table
-from tf2ms.torch.analysis import Analysis, ClassInfo, dotted, integer, is_library
+from tf2ms.torch.analysis import Analysis, ClassInfo, dotted, integer, is_library, owner_by_name
 from tf2ms.torch.plain import train_epochs
 from tf2ms.torch.report import Item
 from tf2ms.torch.table import Row
@@ -35,6 +37,8 @@ from tf2ms.torch.values import UNKNOWN, Value
 
 # How generated code names what it imports, in the order of the import lines.
 IMPORTS = {
+    "argparse": "import argparse",
+    "json": "import json",
     "math": "import math",
     "os": "import os",
     "random": "import random",
@@ -431,7 +435,9 @@ class Rewriter(cst.CSTTransformer):
                 owner = "Tensor"
             if method == "size" and len(original.args) == 1 and integer(original.args[0].value) is not None:
                 owner = "Tensor" if self.analysis.uses_torch else None  # `x.size(0)`: nothing else is asked like that
-            if owner is None:
+            if method in ("state_dict", "load_state_dict") and self.analysis.uses_torch:
+                owner = owner_by_name(code(original.func.value)).capitalize()
+            if not owner:
                 return updated
             name = f"{owner}.{method}"
         else:
@@ -734,6 +740,23 @@ class Rewriter(cst.CSTTransformer):
             return cst.Assign([cst.AssignTarget(place)], updated.value)
         return updated
 
+    @cached_property
+    def weights(self) -> set[cst.CSTNode]:
+        """The calls of `torch.load` of which the file does nothing but give the result to a `load_state_dict`."""
+        calls = m.findall(self.analysis.module, m.Call(m.Attribute(attr=m.Name("load_state_dict")), [m.AtLeastN(n=1)]))
+        given = {call.args[0].value for call in calls if isinstance(call, cst.Call)}
+        found: set[cst.CSTNode] = set(given)
+        for node in m.findall(self.analysis.module, m.Assign([m.AssignTarget(m.Name())], m.Call())):
+            assert isinstance(node, cst.Assign)
+            target = node.targets[0].target
+            assert isinstance(target, cst.Name) and isinstance(node.value, cst.Call)
+            if self.analysis.value(node.value.func).name != "torch.load":
+                continue
+            uses = set(m.findall(self.analysis.module, m.Name(target.value))) - {target}
+            if uses and uses <= given:
+                found.add(node.value)
+        return found
+
     def reads_dataset(self) -> bool:
         """Whether the file looks at `loader.dataset`."""
         return any(
@@ -938,7 +961,7 @@ _NAMESPACES = frozenset(
         "torch.utils",
     ]
 )
-_SHARED = ("numpy", "functools.partial", "math", "os", "random", "PIL.Image")
+_SHARED = ("argparse", "json", "numpy", "functools.partial", "math", "os", "random", "PIL.Image")
 _CONTEXTS = frozenset(
     [
         "torch.no_grad",

@@ -54,8 +54,18 @@ def _renamed(layer: str, name: str) -> str:
     return row.weights.get(name, name) if row is not None else name
 
 
+STATES = ("model", "state_dict", "model_state_dict", "net")  # where a checkpoint of several states has the weights
+
+
+def _tensors(state: object) -> dict[str, Any]:
+    """The tensors of what may be a state dict."""
+    return {k: v for k, v in state.items() if hasattr(v, "numpy")} if isinstance(state, dict) else {}
+
+
 def read_state(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a .pth or safetensors file; nothing in it is executed.
+
+    In a checkpoint of several states the weights are those under the first of `STATES`.
 
     Raises: SourceError.
     """
@@ -71,13 +81,12 @@ def read_state(path: Path) -> dict[str, np.ndarray]:
         raise SourceError(f"{path}: reading it needs PyTorch: pip install tf2ms[torch]") from error
     except Exception as error:
         raise SourceError(f"{path}: cannot be read as weights: {str(error).splitlines()[0]}") from error
-    for key in ("state_dict", "model_state_dict", "model", "net"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-            break
-    tensors = {k: v for k, v in state.items() if hasattr(v, "numpy")} if isinstance(state, dict) else {}
+    tensors = _tensors(state)
+    if isinstance(state, dict) and any(_tensors(value) for value in state.values()):  # a checkpoint of several states
+        tensors = next((found for key in STATES if (found := _tensors(state.get(key)))), {})
     if not tensors:
-        raise SourceError(f"{path}: no tensors by name in it")
+        keys = ", ".join(sorted(repr(k) for k in state)[:20]) if isinstance(state, dict) else type(state).__name__
+        raise SourceError(f"{path}: no state_dict in it under {', '.join(STATES)}; it holds: {keys}")
     return {
         k.removeprefix("module."): v.float().numpy() if v.dtype == torch.bfloat16 else v.numpy()
         for k, v in tensors.items()

@@ -6,9 +6,10 @@ import libcst as cst
 
 from tf2ms.torch.rewrite import DROP, Call
 from tf2ms.torch.table import row, rule
-from tf2ms.torch.target import code
+from tf2ms.torch.target import code, literal
 
 FILES = "tests/torch/test_scripts.py runs it"
+CHECKPOINTS = "tests/torch/test_checkpoints.py runs it"
 
 
 # Modules
@@ -145,41 +146,96 @@ def _checkpoint_name(call: Call, name: str) -> cst.BaseExpression:
     suffix = _Suffix()
     result = node.visit(suffix)
     if not suffix.changed:
-        call.note("MindSpore's checkpoints end with .ckpt")
+        call.note("MindSpore's checkpoints end with .ckpt, which is added where it lacks")
     assert isinstance(result, cst.BaseExpression)
     return result
 
 
 @rule("torch.save(obj, f)", untested=FILES, gives="none")
 def save(call: Call) -> object:
-    """ms.save_checkpoint(model, f), for the state of a model."""
+    """ms.save_checkpoint(model, f) for the state of a model; helper.save_state(obj, f) for a dictionary."""
+    call.arg("obj")
     original = call.original.args[0].value
+    analysis = call.rewriter.analysis
     if (
         isinstance(original, cst.Call)
         and isinstance(original.func, cst.Attribute)
         and original.func.attr.value == "state_dict"
     ):
         owner = original.func.value
-        if call.rewriter.analysis.value(owner).kind in ("module", ""):
-            path = _checkpoint_name(call, "f")
-            call.arg("obj")
-            return call.expr("ms.save_checkpoint(model, f)", model=owner, f=path)
-    raise call.fail("only the state_dict of a model is saved as a MindSpore checkpoint")
+        if analysis.value(owner).kind in ("module", ""):
+            return call.expr("ms.save_checkpoint(model, f)", model=owner, f=_checkpoint_name(call, "f"))
+    kind, name = analysis.value(original).kind, code(original).lower()
+    if kind != "dict" and (kind or not any(part in name for part in ("state", "ckpt", "checkpoint"))):
+        raise call.fail("only a state_dict, or a dictionary of states and plain values, is saved as a checkpoint")
+    for element in original.elements if isinstance(original, cst.Dict) else ():
+        value = analysis.value(element.value)
+        if value.kind in ("module", "optimizer", "scheduler", "scaler"):
+            raise call.fail(f"{code(element.value)} is saved whole; save its state_dict()")
+        if isinstance(element, cst.DictElement) and not isinstance(literal(element.key), str):
+            raise call.fail(f"the key {code(element.key)} is not a literal string")
+    return call.expr("helper.save_state(obj, f)", f=_checkpoint_name(call, "f"))
 
 
 @rule("torch.load(f, map_location=None, weights_only=True)", untested=FILES, gives="")
 def load(call: Call) -> object:
-    """ms.load_checkpoint(f)."""
+    """ms.load_checkpoint(f); helper.load_state(f) for what may be a dictionary of several states."""
     call.arg("map_location"), call.arg("weights_only")
-    return call.expr("ms.load_checkpoint(f)", f=_checkpoint_name(call, "f"))
+    weights = call.original in call.rewriter.weights
+    return call.expr(f"{'ms.load_checkpoint' if weights else 'helper.load_state'}(f)", f=_checkpoint_name(call, "f"))
 
 
 @rule("Module.load_state_dict(state_dict, strict=True)", untested=FILES, gives="none", ignored="strict")
 def load_state_dict(call: Call) -> object:
     """ms.load_param_into_net(self, state_dict, strict_load=False)."""
-    if isinstance(call.arg("state_dict"), cst.Subscript):
-        raise call.fail("a MindSpore checkpoint holds weights alone; write one with tf2ms torch --weights and load it")
     return call.apply("ms.load_param_into_net(self, state_dict, strict_load=False)")
+
+
+_NOT_KEPT = ("LBFGS", "Adafactor", "ASGD", "SequentialLR", "ChainedScheduler")
+
+
+def _kept(call: Call) -> None:
+    """Refuses what holds state elsewhere than in its parameters; of an unknown object, when the file makes any."""
+    known = [call.receiver_value] if call.receiver_value.name else call.rewriter.analysis.values.values()
+    for name in sorted({v.name.rpartition(".")[2] for v in known if v.kind in ("optimizer", "scheduler")}):
+        if name in _NOT_KEPT:
+            raise call.fail(f"the state of {name} is not saved")
+
+
+@rule("Optimizer.state_dict()", untested=CHECKPOINTS, gives="dict")
+def optimizer_state(call: Call) -> object:
+    """helper.optimizer_state(self)."""
+    _kept(call)
+    return call.expr("helper.optimizer_state(self)")
+
+
+@rule("Optimizer.load_state_dict(state_dict)", untested=CHECKPOINTS, gives="none")
+def load_optimizer(call: Call) -> object:
+    """helper.load_optimizer(self, state_dict)."""
+    _kept(call)
+    return call.expr("helper.load_optimizer(self, state_dict)")
+
+
+@rule("Scheduler.state_dict()", untested=CHECKPOINTS, gives="dict")
+def scheduler_state(call: Call) -> object:
+    """helper.scheduler_state(self)."""
+    _kept(call)
+    return call.expr("helper.scheduler_state(self)")
+
+
+@rule("Scheduler.load_state_dict(state_dict)", untested=CHECKPOINTS, gives="none")
+def load_scheduler(call: Call) -> object:
+    """helper.load_scheduler(self, state_dict)."""
+    _kept(call)
+    return call.expr("helper.load_scheduler(self, state_dict)")
+
+
+def _scaler_state(call: Call) -> object:
+    raise call.fail("the state of a gradient scaler is not saved; take it out, the scale adapts again in a few steps")
+
+
+row("Scaler.state_dict()", _scaler_state, untested="refused", gives="dict")
+row("Scaler.load_state_dict(state_dict)", _scaler_state, untested="refused", gives="none")
 
 
 # Gradients
