@@ -25,7 +25,7 @@ from torch.nn import init
 """
 
 
-# Families with tests of another form: test_optimizers.py, test_initializers.py, test_training.py, test_data.py.
+# Families with tests of another form: test_optimizers.py, test_initializers.py, test_training.py, test_loaders.py.
 ELSEWHERE = {"optimizers", "initializers", "training", "data", "vision"}
 
 

@@ -149,7 +149,7 @@ def _candidates(graph: Graph, node: Node) -> Iterator[tuple[Tensor, Tensor, tupl
         mask = match(graph, node.inputs[0], ("GreaterEqual", 0, 1))
         if mask and _is_random(graph, mask[0]):
             yield _scaled(graph, node.inputs[1]), node.inputs[1], (mask[1], False)
-    elif node.op == "Mul":
+    elif node.op == "Mul" and len(node.inputs) == 2:
         for scaled, mask_tensor in (node.inputs[:2], node.inputs[1::-1]):
             floor = match(graph, mask_tensor, ("Floor", ("AddV2", 0, 1)))
             cast = match(graph, mask_tensor, ("Cast", ("GreaterEqual", 0, 1)))
