@@ -95,6 +95,8 @@ def modules(text):
     "optimizer, scheduler",
     [
         ("SGD(net.parameters(), lr=0.1, momentum=0.9)", "OneCycleLR(optimizer, 0.05, total_steps=7)"),
+        ("Adam(net.parameters(), lr=0.01)", "OneCycleLR(optimizer, 0.05, total_steps=7)"),
+        ("RMSprop(net.parameters(), lr=0.01, momentum=0.9)", "OneCycleLR(optimizer, 0.05, total_steps=7)"),
         ("Adam(net.parameters(), lr=0.01, betas=(0.8, 0.99))", "CosineAnnealingLR(optimizer, 5)"),
         ("AdamW(net.parameters(), lr=0.01, amsgrad=True)", "ReduceLROnPlateau(optimizer, patience=0, threshold=0.5)"),
         ("RMSprop(net.parameters(), lr=0.01, momentum=0.9)", "StepLR(optimizer, 2)"),

@@ -44,7 +44,7 @@ _TEXT = ("string", "variant", "resource")
 
 def is_delivery(node: Node) -> bool:
     """Whether the node hands a pipeline's numbers to the network."""
-    return node.op in _DELIVERS
+    return node.op in _FETCHES or node.op in _READS_TEXT
 
 
 def cut_pipelines(graph: Graph) -> Graph:

@@ -36,7 +36,11 @@ def parse(text: str, path: str = "<script>") -> cst.Module:
     Raises: SourceError with the place of the mistake.
     """
     try:
-        return cst.parse_module(text)
+        module = cst.parse_module(text)
+        ast.parse(text)  # libcst takes some text that Python does not
+        return module
+    except SyntaxError as error:
+        raise SourceError(f"{path}: not Python source: line {error.lineno}: {error.msg}") from error
     except cst.ParserSyntaxError as error:
         raise SourceError(f"{path}: not Python source: line {error.raw_line}: {error.message}") from error
     except (RecursionError, ValueError, UnicodeError) as error:

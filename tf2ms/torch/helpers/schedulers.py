@@ -11,8 +11,8 @@ from mindspore.experimental import optim
 
 
 def set_momentum(group, momentum):
-    """The momentum, or the first of the betas, of a group, as a tensor: a number would compile the step anew."""
-    momentum = ms.Tensor(momentum, ms.float32)
+    """The momentum, or the first of the betas, of a group; a number, as MindSpore's optimizers take no tensor there."""
+    momentum = float(momentum)
     if "betas" in group:
         group["betas"] = (momentum, *group["betas"][1:])
     else:
