@@ -124,9 +124,10 @@ def treated(*ops: str, form: str, reason: str) -> None:
 
 
 def _add(row: Rule) -> None:
-    family = _loading[-1] if _loading else "yours"
+    family = _loading[-1] if _loading else ""
     known = _RULES.get(row.op)
-    if known is not None and (known.family == family or family in FAMILIES):
+    takes_its_place = bool(family) and family not in FAMILIES  # a file or a package of the user's
+    if known is not None and (known.family == family or not takes_its_place):
         raise ValueError(f"the op {row.op} has two rules")
     _RULES[row.op] = replace(row, family=family)
 
