@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from tf2ms.torch import table
-from tf2ms.torch.values import INT, NONE, SIZE, TENSOR, TENSORS, UNKNOWN, Value, element, join
+from tf2ms.torch.values import INT, NONE, PARAMETER, PARAMETERS, SIZE, TENSOR, TENSORS, UNKNOWN, Value, element, join
 
 LIBRARIES = ("torch", "torchvision")
 # What an object with a state is called, by kind.
@@ -28,7 +28,7 @@ OWNERS = {
 }
 # Methods that only tensors, optimizers or modules have: they tell what an unannotated parameter is.
 TELLS = {
-    "module": {"parameters", "named_parameters", "load_state_dict", "named_modules", "modules", "named_children"},
+    "module": {"parameters", "named_parameters", "load_state_dict", "named_modules", "modules", "named_children", "children()"},
     "optimizer": {"param_groups"},
     "tensor": {
         *(
@@ -279,7 +279,9 @@ class Analysis:
         before = self.eval(node.target, scope)
         if before.kind in ("list", "tuple"):
             value = Value("list", items=(element(value) or element(before),))
-        self.bind(node.target, TENSOR if TENSOR in (before, value) else join(before, value), scope)
+        if before != TENSOR:
+            before = TENSOR if value == TENSOR else join(before, value)
+        self.bind(node.target, before, scope)
 
     def do_Return(self, node: cst.Return, scope: Scope) -> None:
         value = self.eval(node.value, scope) if node.value is not None else NONE
@@ -656,7 +658,7 @@ class Analysis:
                 number = integer(index.value)
                 if value.kind == "module" and isinstance(value.of, ClassInfo):
                     return UNKNOWN
-                return element(value, number)
+                return element(value, 0 if value.name == "state" else number)
         return UNKNOWN
 
     def ev_Attribute(self, node: cst.Attribute, scope: Scope) -> Value:
@@ -664,6 +666,8 @@ class Analysis:
         if value.kind == "symbol":
             if value.name in self.modules:
                 return self.imported(f"{value.name}.{name}")
+            if value.name == "torch.cuda" and name.endswith("Tensor"):
+                return Value("symbol", f"torch.{name}")  # the device is the context's
             return Value("symbol", f"{value.name}.{name}")
         if isinstance(value.of, ClassInfo) and value.kind != "class":
             return self.attribute_of(value, name)
@@ -674,7 +678,7 @@ class Analysis:
             if name == "shape":
                 return SIZE
             if name in ("data", "T", "mT", "H", "grad", "real", "imag"):
-                return TENSOR
+                return value if name == "data" else TENSOR
             if name in ("device", "dtype"):
                 return Value(name)
             return INT if name == "ndim" else Value("bound", f"Tensor.{name}", of=value)
@@ -682,7 +686,7 @@ class Analysis:
             return TENSOR
         if value.kind == "module":
             if name in PARAMETER_ATTRIBUTES:
-                return TENSOR
+                return PARAMETER
             return Value("bound", f"Module.{name}", of=value)
         if value.kind == "optimizer" and name == "param_groups":
             return Value("list", items=(Value("group"),))
@@ -705,7 +709,7 @@ class Analysis:
                 return self.run(method, None)
             return Value("method", name, of=(method, value))
         if name in PARAMETER_ATTRIBUTES and info.kind == "module":
-            return TENSOR
+            return PARAMETER
         return Value("bound", f"{info.kind.capitalize()}.{name}", of=value)
 
     def ev_Call(self, node: cst.Call, scope: Scope) -> Value:
@@ -735,13 +739,16 @@ class Analysis:
         if func.kind == "bound":
             return self.bound(func, node, values)
         if self.uses_torch and is_placement(node, values):
-            return TENSOR
+            owner = node.func.value if isinstance(node.func, cst.Attribute) else node
+            return Value("module") if owner_by_name(dotted(owner)) == "module" else TENSOR
         return UNKNOWN
 
     def library(self, name: str, node: cst.Call, values: list[Value]) -> Value:
         """What a call into PyTorch gives."""
         if name in ("numpy.prod", "math.prod"):
             return INT
+        if name in ("copy.deepcopy", "copy.copy") and values:
+            return values[0]
         if not is_library(name):
             return UNKNOWN
         if name in ("torch.no_grad", "torch.enable_grad", "torch.device"):
@@ -750,7 +757,7 @@ class Analysis:
         name = row.name if row is not None else table.canonical(name)
         if name.startswith("torch.nn.") and name.rpartition(".")[2][:1].isupper():
             if name in ("torch.nn.Parameter", "torch.nn.parameter.Parameter"):
-                return TENSOR
+                return PARAMETER
             if name.endswith("DataParallel") and values:
                 return values[0]
             if name in ("torch.nn.Sequential", "torch.nn.ModuleList"):
@@ -758,7 +765,7 @@ class Analysis:
             return Value("module", name)
         if name.startswith("torch.optim.lr_scheduler."):
             return Value("scheduler", name)
-        if name.startswith("torch.optim."):
+        if name.startswith("torch.optim.") and (row is None or row.gives == "tensor"):
             return Value("optimizer", name)
         if row is None:
             return UNKNOWN
@@ -785,17 +792,22 @@ class Analysis:
         if owner == "Module":
             if method in ("to", "cuda", "cpu", "train", "eval", "apply", "half", "float", "double", "requires_grad_"):
                 return func.of
-            if method in ("parameters",):
-                return Value("tensors")
+            if method == "parameters":
+                return PARAMETERS
+            if method == "state_dict":
+                return Value("dict", "state")
             if method in ("modules", "children"):
                 return Value("list", items=(Value("module"),))
             if method in ("named_modules", "named_children"):
                 return Value("list", items=(Value("tuple", items=(Value("str"), Value("module"))),))
             if method in ("named_parameters", "named_buffers"):
-                return Value("list", items=(Value("tuple", items=(Value("str"), TENSOR)),))
+                return Value("list", items=(Value("tuple", items=(Value("str"), PARAMETER)),))
             if method == "forward":
                 return TENSOR
             return UNKNOWN
+        if owner == "Dict" and func.of is not None and func.of.name == "state":
+            kinds = {"items": Value("tuple", items=(Value("str"), PARAMETER)), "values": PARAMETER}
+            return Value("list", items=(kinds.get(method, Value("str")),)) if method != "copy" else func.of
         if owner == "List":
             if method == "append" and values and isinstance(node.func, cst.Attribute):
                 self.grow(node.func.value, values[0])
@@ -951,9 +963,9 @@ def _class_kind(bases: Iterable[Value]) -> str:
             return base.of.kind
         if base.kind == "symbol":
             name = table.canonical(base.name)
-            if name == "torch.autograd.Function":
+            if name in ("torch.autograd.Function", "torch.autograd.function.Function"):
                 return "function"
-            if name.startswith("torch.nn."):
+            if name.startswith("torch.nn.") or name == "torch.optim.swa_utils.AveragedModel":
                 return "module"
             if name.startswith("torch.utils.data.") and name.endswith("Dataset"):
                 return "dataset"
@@ -976,6 +988,7 @@ class _Use(cst.CSTVisitor):
     def __init__(self, name: str):
         self.name = name
         self.attributes: set[str] = set()
+        self.called = False
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
         if isinstance(node.value, cst.Name) and node.value.value == self.name:
@@ -985,6 +998,7 @@ class _Use(cst.CSTVisitor):
         func = node.func
         if isinstance(func, cst.Attribute) and isinstance(func.value, cst.Name) and func.value.value == self.name:
             self.attributes.add(func.attr.value + "()")
+        self.called = self.called or (isinstance(func, cst.Name) and func.value == self.name)
 
 
 def owner_by_name(name: str) -> str:
@@ -1005,12 +1019,16 @@ def told_by_use(function: cst.FunctionDef, name: str) -> Value:
     for kind, methods in TELLS.items():
         if use.attributes & methods:
             return Value(kind)
+    if use.attributes & {"scale", "unscale_"}:
+        return Value("scaler")
     if use.attributes & {"step", "zero_grad"}:
         return Value("optimizer" if "step" in use.attributes else "module")
     if use.attributes & {"train", "eval", "state_dict"}:
         return Value("module")
     if name.lower().endswith("loader"):
         return Value("loader")
+    if (use.called or "to()" in use.attributes or "cuda()" in use.attributes) and owner_by_name(name) == "module":
+        return Value("module")
     return UNKNOWN
 
 

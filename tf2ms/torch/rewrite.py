@@ -32,12 +32,15 @@ from tf2ms.torch.target import (
     parse,
     variadic_value,
 )
-from tf2ms.torch.training import Planner, statements_of
+from tf2ms.torch.derivatives import Derivatives
+from tf2ms.torch.training import Package, Planner, statements_of
 from tf2ms.torch.values import UNKNOWN, Value
 
 # How generated code names what it imports, in the order of the import lines.
 IMPORTS = {
     "argparse": "import argparse",
+    "contextlib": "import contextlib",
+    "copy": "import copy",
     "json": "import json",
     "math": "import math",
     "os": "import os",
@@ -77,6 +80,17 @@ UNRESOLVED_METHODS = {
     "backward": "Tensor",
     "zero_grad": "Optimizer",
     "cuda": "Tensor",
+    "cpu": "Tensor",
+    "detach": "Tensor",
+    "numpy": "Tensor",
+    "requires_grad_": "Tensor",
+    "clone": "Tensor",
+    "parameters": "Module",
+    "named_parameters": "Module",
+    "children": "Module",
+    "named_children": "Module",
+    "modules": "Module",
+    "named_modules": "Module",
 }
 
 
@@ -113,6 +127,10 @@ class Call:
             if parameter == name:
                 return self.rewriter.analysis.value(arg.value)
         return UNKNOWN
+
+    def value_at(self, position: int) -> Value:
+        """What is known of an argument by its place."""
+        return self.rewriter.analysis.value(self.original.args[position].value)
 
     def _order(self) -> list[str]:
         names = [p.name for p in self.row.parameters or () if p.kind != "kw"]
@@ -171,8 +189,18 @@ class Insertions:
 class Rewriter(cst.CSTTransformer):
     """Rewrites one analysed file; `items` is what it did."""
 
-    def __init__(self, analysis: Analysis, positions: Mapping[cst.CSTNode, CodeRange], style: str = "functional"):
+    def __init__(
+        self,
+        analysis: Analysis,
+        positions: Mapping[cst.CSTNode, CodeRange],
+        style: str = "functional",
+        package: Package = Package(),
+    ):
         super().__init__()
+        self.package = package
+        self.changed: set[cst.CSTNode] = set()  # what a method changes in place
+        self.iterated: set[cst.CSTNode] = set()  # what a loop walks through
+        self.derivatives = Derivatives(analysis)
         self.analysis = analysis
         self.positions = positions
         self.items: list[Item] = []
@@ -196,6 +224,7 @@ class Rewriter(cst.CSTTransformer):
         self.assigned: dict[cst.CSTNode, cst.BaseExpression] = {}
         self.lines: dict[cst.CSTNode, list[str]] = {}
         self.losses: dict[cst.CSTNode, str] = {}
+        self.outputs: dict[cst.CSTNode, tuple[str, str]] = {}  # a derivative's outputs and their weight, converted
         self.regions = 0
         self.region_nodes: set[cst.CSTNode] = set()
 
@@ -275,6 +304,10 @@ class Rewriter(cst.CSTTransformer):
         func = self.analysis.value(node.func)
         if func.kind in ("symbol", "bound"):
             self.skip.add(node.func)
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value.endswith("_"):
+            self.changed.add(node.func.value)
+        if func.kind == "symbol" and func.name.startswith("torch.nn.init.") and node.args:
+            self.changed.add(node.args[0].value)
         if func.kind == "builtin" and func.name in ("isinstance", "issubclass") and len(node.args) == 2:
             self._plain(node.args[1].value)
 
@@ -330,10 +363,13 @@ class Rewriter(cst.CSTTransformer):
         if value.kind == "tensors" and name in ("values", "indices"):
             place = cst.SubscriptElement(cst.Index(cst.Integer("0" if name == "values" else "1")))
             return cst.Subscript(updated.value, [place])
-        kind = {"tensor": "Tensor", "module": "Module", "optimizer": "Optimizer"}.get(value.kind)
+        kind = _OBJECTS.get(value.kind)
         if kind is None:
             return updated
         row = table.find(f"{kind}.{name}")
+        if kind == "Tensor" and name == "data" and self._recorded() and original not in self.changed:
+            self.converted(original, code(original), "ops.stop_gradient")
+            return fill(self.imported(cst.parse_expression("ops.stop_gradient(x)")), {"x": updated.value})
         if row is not None and kind == "Tensor" and row.parameters is not None and row.to != f"self.{name}":
             self.attention(original, row.name, "only its calls have a MindSpore form")
         if row is None or row.parameters is not None or not isinstance(row.to, str) or row.to == f"self.{name}":
@@ -431,12 +467,18 @@ class Rewriter(cst.CSTTransformer):
         method = original.func.attr.value
         if not func:
             owner = UNRESOLVED_METHODS.get(method) if self.analysis.uses_torch else None
+            if method in ("cuda", "cpu", "requires_grad_") and owner_by_name(code(original.func.value)) == "module":
+                owner = "Module"
             if method == "to" and self.analysis.value(original).kind == "tensor":
                 owner = "Tensor"
             if method == "size" and len(original.args) == 1 and integer(original.args[0].value) is not None:
                 owner = "Tensor" if self.analysis.uses_torch else None  # `x.size(0)`: nothing else is asked like that
+            if method == "type" and original.args and self.analysis.value(original.args[0].value).kind == "symbol":
+                owner = "Tensor"
             if method in ("state_dict", "load_state_dict") and self.analysis.uses_torch:
                 owner = owner_by_name(code(original.func.value)).capitalize()
+                if not owner:
+                    self.attention(original, f".{method}", "whether it is a network's or an optimizer's is not known")
             if not owner:
                 return updated
             name = f"{owner}.{method}"
@@ -642,10 +684,12 @@ class Rewriter(cst.CSTTransformer):
         self.standing.add(node.value)
 
     def visit_Module(self, node: cst.Module) -> None:
+        self.derivatives.visit_block(node, node)
         self.planner.visit_block(node)
         self._mark_regions(node)
 
     def visit_IndentedBlock(self, node: cst.IndentedBlock) -> None:
+        self.derivatives.visit_block(node, self.planner.functions[-1])
         self.planner.visit_block(node)
         self._mark_regions(node)
 
@@ -677,23 +721,30 @@ class Rewriter(cst.CSTTransformer):
             losses = {b.loss: self.losses.get(b.call, code(b.loss)) for one in plan.backwards for b in (one, *one.more)}
             built = self.planner.build(plan, self._converted, losses.__getitem__, settle)
             body = [self._imported_statement(s) for s in built]
-        elif any(s in self.planner.before for s in original.body):
+        elif any(s in self.planner.before or s in self.derivatives.places for s in original.body):
             body = [made for statement in original.body for made in self._converted(statement)]
         return body
 
     def _converted(self, statement: cst.CSTNode) -> list[cst.BaseStatement]:
         """What became of a statement, and what goes before it."""
-        result = self.results.get(statement, statement)
+        derivative = self.derivatives.places.get(statement)
         before = self.planner.before.get(statement, [])
+        if derivative is not None and derivative.call in self.outputs:
+            before = [*before, *self.derivatives.function_of(derivative, self.outputs, self._result)]
+        return before if statement in self.derivatives.moved else [*before, *self._result(statement)]
+
+    def _result(self, statement: cst.CSTNode) -> list[cst.BaseStatement]:
+        """What became of a statement."""
+        result = self.results.get(statement, statement)
         if isinstance(result, cst.FlattenSentinel):
-            return [*before, *result.nodes]
-        return [*before, result] if isinstance(result, cst.BaseStatement) else before
+            return list(result.nodes)
+        return [result] if isinstance(result, cst.BaseStatement) else []
 
     def _imported_statement(self, statement: cst.BaseStatement) -> cst.BaseStatement:
         """Imports what the training step itself names."""
         if isinstance(statement, cst.SimpleStatementLine):
             text = code(statement)
-            if "ms.value_and_grad" in text or "nn.DistributedGradReducer" in text:
+            if "ms.value_and_grad" in text:
                 statement = statement.visit(_Import(self))  # type: ignore[assignment]
         return statement
 
@@ -733,12 +784,31 @@ class Rewriter(cst.CSTTransformer):
             else:
                 break
         if isinstance(place, cst.Attribute) and place.attr.value == "data":
-            return updated.with_changes(
-                value=cst.Call(cst.Attribute(place.value, cst.Name("set_data")), [cst.Arg(updated.value)])
-            )
+            template = self.imported(cst.parse_expression("ops.assign(parameter, value)"))
+            return updated.with_changes(value=fill(template, {"parameter": place.value, "value": updated.value}))
+        if isinstance(place, cst.Name | cst.Subscript) and self._stays(original.value.func, place):
+            template = self.imported(cst.parse_expression("ops.assign(parameter, value)"))
+            return updated.with_changes(value=fill(template, {"parameter": place, "value": updated.value}))
         if isinstance(place, cst.Name | cst.Attribute | cst.Subscript):
             return cst.Assign([cst.AssignTarget(place)], updated.value)
         return updated
+
+    def _stays(self, func: cst.BaseExpression, place: cst.BaseExpression) -> bool:
+        """Whether what is changed in place is a parameter, which must stay the same object."""
+        while isinstance(func, cst.Attribute | cst.Call) and code(func) != code(place):
+            func = func.func if isinstance(func, cst.Call) else func.value
+        return self.analysis.value(func).of == "parameter" or code(place) in self.optimized
+
+    @cached_property
+    def optimized(self) -> set[str]:
+        """The tensors that optimizers are given by name: `Adam([image])`."""
+        found = set()
+        for node in m.findall(self.analysis.module, m.Call(args=[m.AtLeastN(n=1)])):
+            assert isinstance(node, cst.Call)
+            first = node.args[0].value
+            if isinstance(first, cst.List | cst.Tuple) and self.analysis.value(node).kind == "optimizer":
+                found |= {code(e.value) for e in first.elements if isinstance(e.value, cst.Name | cst.Attribute)}
+        return found
 
     @cached_property
     def weights(self) -> set[cst.CSTNode]:
@@ -782,13 +852,23 @@ class Rewriter(cst.CSTTransformer):
         """`group["lr"] *= 0.1` sets a parameter."""
         operators = {cst.MultiplyAssign: "*", cst.DivideAssign: "/", cst.AddAssign: "+", cst.SubtractAssign: "-"}
         sign = operators.get(type(original_node.operator))
-        if sign is None or not self._is_rate(original_node.target):
+        target = original_node.target
+        kept = isinstance(target, cst.Name | cst.Subscript) and self.analysis.value(target).of == "parameter"
+        if sign is None or not (kept or self._is_rate(target)):
             return updated_node
         template = self.imported(cst.parse_expression(f"ops.assign(rate, rate {sign} value)"))
         return cst.Expr(fill(template, {"rate": updated_node.target, "value": updated_node.value}))
 
     def leave_Subscript(self, original_node: cst.Subscript, updated_node: cst.Subscript) -> cst.BaseExpression:
-        """`group["lr"]` read is a number."""
+        """`group["lr"]` read is a number; the first of the gradients with respect to one tensor is that gradient."""
+        if (
+            original_node.value in self.derivatives.single
+            and isinstance(updated_node.value, cst.Tuple)
+            and len(original_node.slice) == 1
+            and isinstance(original_node.slice[0].slice, cst.Index)
+            and integer(original_node.slice[0].slice.value) == 0
+        ):
+            return updated_node.value.elements[0].value
         if original_node in self.skip or not self._is_rate(original_node):
             return updated_node
         self.converted(original_node, code(original_node), f"float({code(updated_node)})")
@@ -801,6 +881,16 @@ class Rewriter(cst.CSTTransformer):
             self.converted(original, code(original), "ops.assign")
             template = self.imported(cst.parse_expression("ops.assign(rate, value)"))
             return cst.Expr(fill(template, {"rate": updated.targets[0].target, "value": updated.value}))
+        if (
+            isinstance(target, cst.Attribute)
+            and target.attr.value == "data"
+            and len(original.targets) == 1
+            and self.analysis.value(target).kind == "tensor"
+            and isinstance(updated.targets[0].target, cst.Attribute)
+        ):
+            self.converted(original, code(original), "ops.assign")
+            template = self.imported(cst.parse_expression("ops.assign(parameter, value)"))
+            return cst.Expr(fill(template, {"parameter": updated.targets[0].target.value, "value": updated.value}))
         if dotted(target) and self.analysis.is_path(_root(target)) and isinstance(target, cst.Attribute):
             full = self.analysis.value(_root(target)).name + dotted(target).removeprefix(dotted(_root(target)))
             if is_library(full) and ".backends." in full:
@@ -870,19 +960,22 @@ class Rewriter(cst.CSTTransformer):
 
     def planner_scaled(self, call: cst.Call) -> bool:
         """Whether a backward goes through a gradient scaler."""
-        return any(b.call is call and b.scaler is not None for p in self.planner.plans.values() for b in p.backwards)
+        plans = self.planner.plans.values()
+        return any(call in (b.call, b.other) and b.scaler is not None for p in plans for b in p.backwards)
 
     def visit_For(self, node: cst.For) -> None:
         self.planner.loops[-1].append(node)
-        if isinstance(node.iter, cst.Call) and self.analysis.value(node.iter.func).name.endswith("arameters"):
-            for statement in node.body.body:
-                if "requires_grad = True" in code(statement):
-                    self.attention(
-                        node,
-                        ".requires_grad = True",
-                        "frozen parameters are not among trainable_params()",
-                        "take them from get_parameters(), without the statistics of batch norm",
-                    )
+        self._walks(node.iter)
+
+    def visit_CompFor(self, node: cst.CompFor) -> None:
+        self._walks(node.iter)
+
+    def _walks(self, node: cst.BaseExpression) -> None:
+        """Notes the calls that a loop walks through, also within zip, enumerate or list."""
+        if isinstance(node, cst.Call):
+            self.iterated.add(node)
+            for argument in node.args:
+                self._walks(argument.value)
 
     def leave_For(
         self, original_node: cst.For, updated_node: cst.For
@@ -923,13 +1016,6 @@ class Rewriter(cst.CSTTransformer):
                 context = cst.parse_expression(f"{self.use('ms')}._no_grad()")
                 kept.append(new.with_changes(item=context))
                 self.converted(original_node, name, "ms._no_grad")
-            elif "autocast" in name:
-                self.attention(
-                    original_node,
-                    name,
-                    "MindSpore sets the precision of a cell, not of a block",
-                    'ms.amp.auto_mixed_precision(model, "O1") where the model is built',
-                )
             else:
                 self.converted(original_node, name, "(dropped: gradients are recorded only inside value_and_grad)")
         if kept:
@@ -950,6 +1036,7 @@ class Rewriter(cst.CSTTransformer):
         return self.regions > 0 or (owner is not None and owner.kind == "module")
 
 
+_OBJECTS = {"tensor": "Tensor", "module": "Module", "optimizer": "Optimizer", "device": "Device"}
 _NAMESPACES = frozenset(
     [
         "torch",
@@ -961,7 +1048,7 @@ _NAMESPACES = frozenset(
         "torch.utils",
     ]
 )
-_SHARED = ("argparse", "json", "numpy", "functools.partial", "math", "os", "random", "PIL.Image")
+_SHARED = ("argparse", "contextlib", "copy", "json", "numpy", "functools.partial", "math", "os", "random", "PIL.Image")
 _CONTEXTS = frozenset(
     [
         "torch.no_grad",
@@ -970,9 +1057,6 @@ _CONTEXTS = frozenset(
         "torch.set_grad_enabled",
         "torch.autograd.set_detect_anomaly",
         "torch.autograd.detect_anomaly",
-        "torch.amp.autocast",
-        "torch.cuda.amp.autocast",
-        "torch.autocast",
     ]
 )
 _EQUAL = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))

@@ -17,7 +17,7 @@ import libcst.matchers as m
 from tf2ms.torch import plain, table
 from tf2ms.torch.analysis import Analysis
 from tf2ms.torch.names import Names, fresh, leaves, names_of, read_elsewhere
-from tf2ms.torch.target import code
+from tf2ms.torch.target import code, literal, parenthesized
 from tf2ms.torch.values import Value
 
 _CLIPS = {"torch.nn.utils.clip_grad_norm_": "norm", "torch.nn.utils.clip_grad_value_": "value"}
@@ -41,6 +41,8 @@ class Backward:
     more: list[Backward] = field(default_factory=list)  # later losses of the same step, added to this one
     unscaled: bool = False
     closure: bool = False  # the block is a closure, which the optimizer calls
+    other: cst.Call | None = None  # the backward of the else branch: the same loss without the scaler
+    scaled_if: cst.BaseExpression | None = None  # what decides between the two
 
 
 @dataclass
@@ -56,12 +58,27 @@ class Plan:
     later: frozenset[str] = frozenset()  # names that are read after the block
 
 
+@dataclass(frozen=True)
+class Package:
+    """What one file must know of all.
+
+    distributed: the gradients are averaged over processes. freezes: some weights are not trained.
+    buffers: the names of registered buffers.
+    """
+
+    distributed: bool = False
+    freezes: bool = False
+    buffers: frozenset[str] = frozenset()
+
+
 Settle = Callable[[Sequence[cst.BaseStatement]], tuple[list[cst.BaseStatement], list[cst.EmptyLine]]]
 Converter = Callable[[cst.CSTNode], list[cst.BaseStatement]]
 
 
 class Tools(Protocol):
     """What the planner needs of the rewriter."""
+
+    package: Package
 
     def note(self, node: cst.CSTNode, source: str, reason: str) -> None:
         """Notes a remark for the report."""
@@ -90,6 +107,22 @@ def calls_in(node: cst.CSTNode) -> Iterator[cst.Call]:
             yield from calls_in(node.orelse)
 
 
+def calls_in_block(block: cst.BaseSuite) -> Iterator[cst.Call]:
+    """The calls that stand as statements in a block."""
+    for statement in block.body:
+        yield from calls_in(statement)
+
+
+def blocks_in(node: cst.CSTNode, deep: bool = True) -> Iterator[cst.BaseSuite]:
+    """The blocks of a condition or a context; `deep`: those within them too."""
+    if isinstance(node, cst.If | cst.Else | cst.With):
+        yield node.body
+        for statement in node.body.body if deep else ():
+            yield from blocks_in(statement)
+        if isinstance(node, cst.If) and node.orelse is not None:
+            yield from blocks_in(node.orelse, deep)
+
+
 class Planner:
     """Finds the training steps of a file and tells the rewriter what each call of them becomes.
 
@@ -110,14 +143,12 @@ class Planner:
         self.steps: dict[cst.Call, list[str]] = {}
         self.done: set[cst.Call] = set()
         self.failed: dict[cst.Call, str] = {}
+        self.finite: dict[str, list[tuple[str, cst.Call]]] = {}  # scaler → what its steps since its update found
+        self.outer: dict[cst.CSTNode, tuple[cst.Module | cst.IndentedBlock, int]] = {}  # inner block → where it stands
         self.before: dict[cst.CSTNode, list[cst.BaseStatement]] = {}
         self.loops: list[list[cst.CSTNode]] = [[]]
         self.functions: list[cst.CSTNode] = [analysis.module]
         self.used: dict[cst.CSTNode, set[str]] = {}
-        self.distributed = any(
-            v.kind == "symbol" and v.name.endswith("DistributedDataParallel") for v in analysis.values.values()
-        )
-
     @cached_property
     def closures(self) -> dict[str, str]:
         """The optimizers whose `step` is given a function, by its name: those that call it themselves."""
@@ -154,6 +185,8 @@ class Planner:
         body = block.body
         found: list[Backward] = []
         for index, statement in enumerate(body):
+            for inner in blocks_in(statement):
+                self.outer.setdefault(inner, (block, index))
             for call in calls_in(statement):
                 if call in self.done or self.role(call)[0] != "backward":
                     continue
@@ -162,18 +195,25 @@ class Planner:
                 direct = isinstance(statement, cst.SimpleStatementLine)
                 if not direct and self._assigned_inside(statement, call, names_of(loss).reads):
                     continue
-                found.append(Backward(call, loss, index, scaler))
+                made = Backward(call, loss, index, scaler)
+                if not (found and found[-1].index == index and self._either(statement, found[-1], made)):
+                    found.append(made)
         if not found:
             return
         plan = Plan(body, [])
         boundary = 0
         for backward in found:
             self.done.add(backward.call)
+            if backward.other is not None:
+                self.done.add(backward.other)
             try:
                 self._region(backward, body, boundary)
+                self._check_outer(block, backward, body)
                 self._steps(backward, body, found)
             except ValueError as reason:
                 self.failed[backward.call] = str(reason)
+                if backward.other is not None:
+                    self.failed[backward.other] = str(reason)
                 continue
             boundary = backward.last + 1
             before = plan.backwards[-1] if plan.backwards else None
@@ -194,6 +234,39 @@ class Planner:
             self._name(plan)
             self._replace(plan)
             self.plans[block] = plan
+
+    def _either(self, statement: cst.CSTNode, first: Backward, second: Backward) -> bool:
+        """Notes that two backwards are the branches of one condition: the same loss, with a scaler and without."""
+        if not isinstance(statement, cst.If) or not isinstance(statement.orelse, cst.Else):
+            return False
+        if code(first.loss) != code(second.loss) or first.other is not None:
+            return False
+        branches = [list(calls_in_block(statement.body)), list(calls_in(statement.orelse))]
+        if first.call not in branches[0] or second.call not in branches[1]:
+            return False
+        scaled = first.scaler or second.scaler
+        first.other, first.scaler = second.call, scaled
+        if scaled is not None and (first.scaler is None) != (second.scaler is None):
+            test = statement.test
+            plain_first = self._unscaled(first.call.func.value)[1] is None  # type: ignore[attr-defined]
+            first.scaled_if = cst.UnaryOperation(cst.Not(), parenthesized(test)) if plain_first else test
+        return True
+
+    def _check_outer(self, block: cst.Module | cst.IndentedBlock, backward: Backward, body: Sequence[cst.BaseStatement]) -> None:
+        """A loss must not depend on what an enclosing block computes with a network.
+
+        Raises: ValueError.
+        """
+        region = [*(body[i] for i in backward.again), *body[backward.first : backward.last + 1]]
+        needed = names_of(*region, backward.loss).early
+        if backward.last < backward.first and not any(_assigns(s, needed) for s in body[: backward.index]):
+            raise ValueError("the loss is computed outside of this block")
+        while block in self.outer:
+            block, index = self.outer[block]
+            for statement in block.body[:index]:
+                if isinstance(statement, cst.SimpleStatementLine) and self._computes(statement):
+                    for name in sorted(names_of(statement).writes & needed):
+                        raise ValueError(f"{name} is computed outside of the block that computes the loss")
 
     def _unscaled(self, loss: cst.BaseExpression) -> tuple[cst.BaseExpression, cst.BaseExpression | None]:
         """`scaler.scale(loss)` → loss and scaler."""
@@ -231,7 +304,7 @@ class Planner:
         wanted: list[int] = []
         for index in range(backward.index - 1, boundary - 1, -1):
             names = names_of(body[index])
-            if names.writes & needed:
+            if names.writes & needed or self._is_bare_forward(body[index]):
                 wanted.append(index)
                 needed = _before(body[index], names, needed)
         wanted.reverse()
@@ -263,11 +336,18 @@ class Planner:
                 raise ValueError("the statements that compute the loss contain return, break or continue")
         backward.first, backward.last = first, last
 
+    def _is_bare_forward(self, statement: cst.CSTNode) -> bool:
+        """Whether a statement runs a network for what its modules keep of it: `model(x)`, with no result."""
+        small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
+        call = small.value if isinstance(small, cst.Expr) else None
+        return isinstance(call, cst.Call) and self.analysis.value(call.func).kind == "module"
+
     def _steps(self, backward: Backward, body: Sequence[cst.BaseStatement], found: Sequence[Backward]) -> None:
         """The optimizers that use the gradients of this backward."""
         seen_zero: list[str] = []
         after = False
-        every = [(i, call) for i, statement in enumerate(body) for call in calls_in(statement)]
+        taken = {b.call for b in found} | {b.other for b in found if b.other is not None}
+        every = [(i, call) for i, statement in enumerate(body) for call in self._own_calls(statement, taken)]
         optimizers = {code(owner) for _, c in every for role, owner in [self.role(c)] if role == "step" and owner}
         for index, call in every:
             if call is backward.call:
@@ -293,6 +373,15 @@ class Planner:
             self.closed.add(name)
         if not backward.optimizers:
             raise ValueError("no optimizer step follows in the same block")
+
+    def _own_calls(self, statement: cst.CSTNode, taken: set[cst.Call]) -> Iterator[cst.Call]:
+        """The calls of a statement, without the inner blocks that are training steps of their own."""
+        foreign: set[cst.Call] = set()
+        for block in blocks_in(statement):
+            calls = set(calls_in_block(block))
+            if any(self.role(c)[0] == "backward" and c not in taken for c in calls):
+                foreign |= calls
+        yield from (call for call in calls_in(statement) if call not in foreign)
 
     def _zeroes(self, owner: cst.BaseExpression, optimizer: str, optimizers: set[str]) -> bool:
         """Whether `owner.zero_grad()` clears the gradients of an optimizer."""
@@ -348,24 +437,28 @@ class Planner:
         if self.style != "functional":
             self._find_plain(plan, outside)
         merged: dict[str, str] = {}
+        taken = {c for one in plan.backwards for b in (one, *one.more) for c in (b.call, b.other) if c is not None}
         for statement in plan.body:
-            for call in calls_in(statement):
+            for call in self._own_calls(statement, taken):
                 role, owner = self.role(call)
                 if owner is None or call in self.steps:
                     continue
                 if role == "step" and plan.plain is not None:
                     self.steps[call] = []
-                elif role == "step":
-                    self.steps[call] = self._step(plan, code(owner), merged)
+                elif role == "step" and self._for_optimizer(plan, code(owner)):
+                    self.steps[call] = self._step(plan, call, code(owner), merged)
                     merged.pop(code(owner), None)
                 elif role == "zero":
                     accumulated = [b for b in plan.backwards if b.accumulates]
                     after = any(b.index <= plan.body.index(statement) for b in accumulated)
                     self.steps[call] = [f"{b.grads} = None" for b in accumulated] if after else []
                 elif role == "clip":
-                    self.steps[call] = self._clip(plan, call, merged, statement)
+                    try:
+                        self.steps[call] = self._clip(plan, call, merged, statement)
+                    except ValueError as reason:
+                        self.failed[call] = str(reason)
                 elif role == "scaler":
-                    self.steps[call] = self._unscale(plan, call)
+                    self.steps[call] = self._scaler_call(plan, call)
 
     def _find_plain(self, plan: Plan, outside: set[str]) -> None:
         """Notes that a step is plain, or why not."""
@@ -424,49 +517,81 @@ class Planner:
             else "grads"
         )
         merged[optimizer] = name
-        return [f"{name} = [sum(parts) for parts in zip({', '.join(parts)})]"], name
+        return [f"{name} = tuple(sum(parts) for parts in zip({', '.join(parts)}))"], name
 
-    def _step(self, plan: Plan, optimizer: str, merged: dict[str, str]) -> list[str]:
+    def _step(self, plan: Plan, call: cst.Call, optimizer: str, merged: dict[str, str]) -> list[str]:
         lines, grads = self._gradients(plan, optimizer, merged)
-        scaler = next((b.scaler for b in self._for_optimizer(plan, optimizer) if b.scaler is not None), None)
-        if scaler is not None:
-            name = code(scaler)
-            if not all(b.unscaled for b in self._for_optimizer(plan, optimizer)):
-                lines.append(f"{grads} = {name}.unscale({grads})")
-            lines += [
-                f"finite = ms.amp.all_finite({grads})",
-                f"if finite:\n    {optimizer}({grads})",
-                f"{name}.adjust(finite)",
-            ]
-            return lines
-        return [*lines, f"{optimizer}({grads})"]
-
-    def _unscale(self, plan: Plan, call: cst.Call) -> list[str]:
-        """`scaler.unscale_(optimizer)`; `scaler.update()` is part of the step."""
         assert isinstance(call.func, cst.Attribute)
-        if call.func.attr.value != "unscale_" or not call.args:
-            return []
-        sources = self._for_optimizer(plan, code(call.args[0].value))
+        if self.analysis.value(call.func.value).kind != "scaler":
+            return [*lines, f"{optimizer}({grads})"]
+        scaler = code(call.func.value)
+        if not all(b.unscaled for b in self._for_optimizer(plan, optimizer)):
+            lines.append(f"{grads} = {scaler}.unscale({grads})")
+        several = len({o for b in plan.backwards for o in b.optimizers}) > 1
+        finite = f"finite_{optimizer.replace('.', '_')}" if several else "finite"
+        self.finite.setdefault(scaler, []).append((finite, call))
+        return [*lines, f"{finite} = ms.amp.all_finite({grads})", f"if {finite}:\n    {optimizer}({grads})"]
+
+    def _scaler_call(self, plan: Plan, call: cst.Call) -> list[str]:
+        """`scaler.unscale_(optimizer)` and `scaler.update()`."""
+        assert isinstance(call.func, cst.Attribute)
+        scaler = code(call.func.value)
+        if call.func.attr.value == "update":
+            stepped = self.finite.pop(scaler, [])
+            return [f"{scaler}.adjust({' and '.join(dict.fromkeys(name for name, _ in stepped))})"] if stepped else []
+        sources = self._for_optimizer(plan, code(call.args[0].value)) if call.args else []
         if len(sources) != 1 or len(sources[0].optimizers) != 1:
             return []
         sources[0].unscaled = True
-        return [f"{sources[0].grads} = {code(call.func.value)}.unscale({sources[0].grads})"]
+        line = f"{sources[0].grads} = {scaler}.unscale({sources[0].grads})"
+        condition = self._condition_without_step(plan, call, code(call.args[0].value))
+        if condition is None:
+            return [line]
+        self.before.setdefault(condition, []).append(_parse(line))  # the step needs it in either case
+        return []
+
+    def _condition_without_step(self, plan: Plan, call: cst.Call, optimizer: str) -> cst.CSTNode | None:
+        """The outermost condition around a call that does not hold the optimizer's step too."""
+        for statement in plan.body:
+            node: cst.CSTNode = statement
+            while call in list(calls_in(node)):
+                if isinstance(node, cst.If) and not any(
+                    role == "step" and owner is not None and code(owner) == optimizer
+                    for role, owner in map(self.role, calls_in(node))
+                ):
+                    return node
+                inner = [s for block in blocks_in(node, deep=False) for s in block.body if call in list(calls_in(s))]
+                if not inner:
+                    break
+                node = inner[0]
+        return None
 
     def _clip(self, plan: Plan, call: cst.Call, merged: dict[str, str], statement: cst.CSTNode) -> list[str]:
+        """What clips the gradients.
+
+        Raises: ValueError for what MindSpore's clipping does not do.
+        """
         value = self.analysis.value(call.func)
-        limit = call.args[1].value if len(call.args) > 1 else None
-        if limit is None or len(call.args) > 2:
-            return []
+        names = ("parameters", "max_norm" if _CLIPS[value.name] == "norm" else "clip_value", "norm_type")
+        given = {a.keyword.value if a.keyword else n: a.value for n, a in zip(names, call.args, strict=False)}
+        given |= {a.keyword.value: a.value for a in call.args if a.keyword}
+        limit, norm = given.get(names[1]), given.get("norm_type")
+        if limit is None:
+            raise ValueError("the limit is not given")
+        if norm is not None and literal(norm) not in (2, 2.0):
+            raise ValueError("only the norm of type 2 has a form: ops.clip_by_global_norm(grads, max_norm)")
         optimizers = sorted({o for b in plan.backwards for o in b.optimizers})
+        what = code(given["parameters"])
         if len(optimizers) > 1:
-            made = [
-                o for o in optimizers if self._made_from(o) and code(call.args[0].value).startswith(self._made_from(o))
-            ]
+            made = [o for o in optimizers if self._made_from(o) and what.startswith(self._made_from(o))]
             optimizers = made[:1] or optimizers[:1]
+        whole = self._made_from(optimizers[0])
+        if whole and what.startswith(f"{whole}.") and what != f"{whole}.parameters()":
+            raise ValueError(f"it clips a part of the parameters of {optimizers[0]}; clip those of grads")
         lines, grads = self._gradients(plan, optimizers[0], merged)
         if isinstance(statement, cst.SimpleStatementLine) and isinstance(statement.body[0], cst.Assign):
             target = code(statement.body[0].targets[0].target)
-            lines.append(f"{target} = mint.norm(mint.stack([mint.norm(g) for g in {grads}]))")
+            lines.append(f"{target} = sum((g ** 2).sum() for g in {grads}).sqrt()")
         if _CLIPS[value.name] == "norm":
             lines.append(f"{grads} = ops.clip_by_global_norm({grads}, {code(limit)})")
         else:
@@ -564,6 +689,8 @@ class Planner:
         function = cst.parse_statement(f"def {backward.function}({', '.join(inputs)}):\n    pass\n")
         assert isinstance(function, cst.FunctionDef)
         value = loss if backward.scaler is None else f"{code(backward.scaler)}.scale({loss})"
+        if backward.scaled_if is not None:
+            value = f"{value} if {code(backward.scaled_if)} else {loss}"
         named = isinstance(backward.loss, cst.Name) and not backward.more
         if backward.scaler is not None and named:
             extras = [loss, *extras]
@@ -586,10 +713,10 @@ class Planner:
         fresh = f"new_{backward.grads}" if backward.accumulates else backward.grads
         call = f"{target}, {fresh} = ms.value_and_grad({backward.function}, None, {weights}{aux})({', '.join(inputs)})"
         statements: list[cst.BaseStatement] = [function, _parse(call)]
-        if self.distributed:
-            statements.append(_parse(f"{fresh} = nn.DistributedGradReducer({weights})({fresh})"))
+        if self.tools.package.distributed:
+            statements.append(_parse(f"{fresh} = {self.tools.help('average_gradients')}({fresh})"))
         if backward.accumulates:
-            joined = f"[a + b for a, b in zip({backward.grads}, {fresh})]"
+            joined = f"tuple(a + b for a, b in zip({backward.grads}, {fresh}))"
             statements.append(_parse(f"{backward.grads} = {fresh} if {backward.grads} is None else {joined}"))
         return statements
 
@@ -598,6 +725,11 @@ def _before(statement: cst.CSTNode, names: Names, needed: set[str]) -> set[str]:
     """What must be known before a statement so that `needed` is known after it."""
     settled = names.writes if isinstance(statement, cst.SimpleStatementLine) else set()
     return (needed - settled) | names.early
+
+
+def _assigns(statement: cst.CSTNode, names: set[str]) -> bool:
+    """Whether a statement assigns one of the names."""
+    return bool(names_of(statement).writes & names)
 
 
 def returned(body: Sequence[cst.BaseStatement], loss: cst.BaseExpression) -> bool:

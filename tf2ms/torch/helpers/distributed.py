@@ -1,0 +1,28 @@
+"""Data parallel training.
+
+Read as text and never imported; see `tf2ms/torch/helpers/__init__.py`.
+"""
+
+# mypy: ignore-errors
+
+import mindspore as ms
+from mindspore import communication, ops
+
+
+def is_initialized():
+    """Whether processes work together."""
+    return communication.GlobalComm.INITED
+
+
+def average_gradients(grads):
+    """The means over all processes, as DistributedDataParallel makes them; of a single process its own."""
+    if not is_initialized():
+        return grads
+    total, size = ops.AllReduce(), communication.get_group_size()
+    return tuple(total(grad) / size for grad in grads)
+
+
+def all_reduce(tensor, op="sum"):
+    """The sum, mean, largest or smallest of a tensor over all processes."""
+    total = ops.AllReduce("sum" if op == "avg" else op)(tensor)
+    return total / communication.get_group_size() if op == "avg" else total
