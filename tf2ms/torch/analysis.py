@@ -28,7 +28,15 @@ OWNERS = {
 }
 # Methods that only tensors, optimizers or modules have: they tell what an unannotated parameter is.
 TELLS = {
-    "module": {"parameters", "named_parameters", "load_state_dict", "named_modules", "modules", "named_children", "children()"},
+    "module": {
+        "parameters",
+        "named_parameters",
+        "load_state_dict",
+        "named_modules",
+        "modules",
+        "named_children",
+        "children()",
+    },
     "optimizer": {"param_groups"},
     "tensor": {
         *(
@@ -765,7 +773,7 @@ class Analysis:
             return Value("module", name)
         if name.startswith("torch.optim.lr_scheduler."):
             return Value("scheduler", name)
-        if name.startswith("torch.optim.") and (row is None or row.gives == "tensor"):
+        if name.startswith("torch.optim.") and (row is None or row.gives in ("tensor", "optimizer")):
             return Value("optimizer", name)
         if row is None:
             return UNKNOWN
@@ -972,6 +980,13 @@ def _class_kind(bases: Iterable[Value]) -> str:
     return "object"
 
 
+def derives_from(value: Value, name: str) -> bool:
+    """Whether a class, or what is an instance of one, is PyTorch's `name` or made from it."""
+    if isinstance(value.of, ClassInfo):
+        return any(derives_from(base, name) for base in value.of.bases)
+    return table.canonical(value.name) == name
+
+
 def integer(node: cst.BaseExpression) -> int | None:
     """A literal integer, with its sign."""
     if isinstance(node, cst.Integer):
@@ -1027,7 +1042,8 @@ def told_by_use(function: cst.FunctionDef, name: str) -> Value:
         return Value("module")
     if name.lower().endswith("loader"):
         return Value("loader")
-    if (use.called or "to()" in use.attributes or "cuda()" in use.attributes) and owner_by_name(name) == "module":
+    called = use.called and function.name.value != "__init__"  # there it is a class, or makes one
+    if (called or "to()" in use.attributes or "cuda()" in use.attributes) and owner_by_name(name) == "module":
         return Value("module")
     return UNKNOWN
 

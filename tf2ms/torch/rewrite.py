@@ -14,6 +14,7 @@ from libcst.metadata import CodeRange
 
 from tf2ms.torch import table
 from tf2ms.torch.analysis import Analysis, ClassInfo, dotted, integer, is_library, owner_by_name
+from tf2ms.torch.derivatives import Derivatives
 from tf2ms.torch.plain import train_epochs
 from tf2ms.torch.report import Item
 from tf2ms.torch.table import Row
@@ -32,7 +33,6 @@ from tf2ms.torch.target import (
     parse,
     variadic_value,
 )
-from tf2ms.torch.derivatives import Derivatives
 from tf2ms.torch.training import Package, Planner, statements_of
 from tf2ms.torch.values import UNKNOWN, Value
 
@@ -194,10 +194,10 @@ class Rewriter(cst.CSTTransformer):
         analysis: Analysis,
         positions: Mapping[cst.CSTNode, CodeRange],
         style: str = "functional",
-        package: Package = Package(),
+        package: Package | None = None,
     ):
         super().__init__()
-        self.package = package
+        self.package = package or Package()
         self.changed: set[cst.CSTNode] = set()  # what a method changes in place
         self.iterated: set[cst.CSTNode] = set()  # what a loop walks through
         self.derivatives = Derivatives(analysis)
@@ -422,6 +422,26 @@ class Rewriter(cst.CSTTransformer):
             return function
         return cst.Call(cst.Name(self.use("partial")), lay_out([cst.Arg(function), *fixed], []))
 
+    def leave_FormattedStringExpression(
+        self, original_node: cst.FormattedStringExpression, updated_node: cst.FormattedStringExpression
+    ) -> cst.FormattedStringExpression:
+        """`f"{loss:.4f}"`: MindSpore formats numbers, not tensors."""
+        if original_node.format_spec is None or self.analysis.value(original_node.expression).kind != "tensor":
+            return updated_node
+        number = cst.Call(cst.Attribute(parenthesized(updated_node.expression), cst.Name("item")))
+        return updated_node.with_changes(expression=number)
+
+    def _formatted(self, original: cst.Call, updated: cst.Call) -> cst.Call:
+        """`"{:.4f}".format(loss)`, likewise."""
+        values = [self.analysis.value(a.value).kind == "tensor" and not a.star for a in original.args]
+        args = [
+            new.with_changes(value=cst.Call(cst.Attribute(parenthesized(new.value), cst.Name("item"))))
+            if known
+            else new
+            for new, known in zip(updated.args, values, strict=True)
+        ]
+        return updated.with_changes(args=args)
+
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         if original_node in self.planner.done and original_node not in self.planner.failed:
             assert isinstance(updated_node.func, cst.Attribute)
@@ -433,6 +453,9 @@ class Rewriter(cst.CSTTransformer):
             return DROP
         updated_node = updated_node.with_changes(func=parenthesized(updated_node.func))
         func = self.analysis.value(original_node.func)
+        place = original_node.func
+        if isinstance(place, cst.Attribute) and place.attr.value == "format" and ":" in str(literal(place.value)):
+            return self._formatted(original_node, updated_node)
         if original_node in self.planner.steps or original_node in self.contexts:
             return updated_node
         if func.kind == "builtin" and func.name == "next" and original_node.args:
@@ -467,12 +490,16 @@ class Rewriter(cst.CSTTransformer):
         method = original.func.attr.value
         if not func:
             owner = UNRESOLVED_METHODS.get(method) if self.analysis.uses_torch else None
+            if method == "detach" and original in self.standing:
+                owner = None  # of a socket or a stream: for a tensor it would do nothing
             if method in ("cuda", "cpu", "requires_grad_") and owner_by_name(code(original.func.value)) == "module":
                 owner = "Module"
             if method == "to" and self.analysis.value(original).kind == "tensor":
                 owner = "Tensor"
             if method == "size" and len(original.args) == 1 and integer(original.args[0].value) is not None:
                 owner = "Tensor" if self.analysis.uses_torch else None  # `x.size(0)`: nothing else is asked like that
+            if method in ("train", "eval") and owner_by_name(code(original.func.value)) == "module":
+                owner = "Module" if self.analysis.uses_torch else None
             if method == "type" and original.args and self.analysis.value(original.args[0].value).kind == "symbol":
                 owner = "Tensor"
             if method in ("state_dict", "load_state_dict") and self.analysis.uses_torch:

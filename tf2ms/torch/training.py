@@ -149,6 +149,7 @@ class Planner:
         self.loops: list[list[cst.CSTNode]] = [[]]
         self.functions: list[cst.CSTNode] = [analysis.module]
         self.used: dict[cst.CSTNode, set[str]] = {}
+
     @cached_property
     def closures(self) -> dict[str, str]:
         """The optimizers whose `step` is given a function, by its name: those that call it themselves."""
@@ -252,7 +253,9 @@ class Planner:
             first.scaled_if = cst.UnaryOperation(cst.Not(), parenthesized(test)) if plain_first else test
         return True
 
-    def _check_outer(self, block: cst.Module | cst.IndentedBlock, backward: Backward, body: Sequence[cst.BaseStatement]) -> None:
+    def _check_outer(
+        self, block: cst.Module | cst.IndentedBlock, backward: Backward, body: Sequence[cst.BaseStatement]
+    ) -> None:
         """A loss must not depend on what an enclosing block computes with a network.
 
         Raises: ValueError.

@@ -44,7 +44,7 @@ def update_bn(loader, model, device=None):
     """PyTorch's update_bn: the statistics of batch norm as averages over all batches."""
     layers = [cell for _, cell in model.cells_and_names() if isinstance(cell, (nn.BatchNorm1d, nn.BatchNorm2d))]
     statistics = [s for layer in layers for s in (layer.moving_mean, layer.moving_variance)]
-    rates = [1 - layer.momentum for layer in layers for _ in range(2)]  # a batch's share of a statistic
+    rates = [layer.momentum for layer in layers for _ in range(2)]  # a batch's share of a statistic
     if not statistics:
         return
     totals, count, training = [0.0] * len(statistics), 0, model.training

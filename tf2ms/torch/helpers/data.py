@@ -256,4 +256,4 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0):
         missing = (length - sequence.shape[0], *sequence.shape[1:])
         filling = ms.numpy.full(missing, padding_value, dtype=sequence.dtype) if missing[0] else None
         padded.append(sequence if filling is None else ms.mint.cat([sequence, filling]))
-    return ms.mint.stack(padded, dim=0 if batch_first else 1)
+    return ms.ops.stack(padded, axis=0 if batch_first else 1)

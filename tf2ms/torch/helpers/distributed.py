@@ -5,7 +5,6 @@ Read as text and never imported; see `tf2ms/torch/helpers/__init__.py`.
 
 # mypy: ignore-errors
 
-import mindspore as ms
 from mindspore import communication, ops
 
 

@@ -5,14 +5,14 @@ Read as text and never imported; see `tf2ms/torch/helpers/__init__.py`.
 
 # mypy: ignore-errors
 
-from mindspore import ops
+from mindspore import nn, ops
 
 
 def named_parameters(net, buffers=()):
     """PyTorch's named_parameters: its names; trained and frozen weights, without statistics and other buffers."""
     found = {}
     for path, cell in net.cells_and_names():
-        layer = type(cell).__module__.startswith("mindspore.")
+        layer = any(kind.__module__.startswith("mindspore.nn.layer") for kind in type(cell).__mro__)
         names = {"gamma": "weight", "beta": "bias", "embedding_table": "weight"} if layer else {}
         for name, parameter in cell.parameters_and_names(expand=False):
             name = name.rpartition(".")[2]
@@ -46,3 +46,10 @@ def load_state_dict(net, state, strict=True):
                 raise RuntimeError(f"{name} has the shape {state[name].shape} in the state, not {parameter.shape}")
             ops.assign(parameter, state[name].astype(parameter.dtype))
     return missing, unexpected
+
+
+def add_module(net, name, cell):
+    """PyTorch's add_module: a sequence runs it after the others."""
+    net.insert_child_to_cell(name, cell)
+    if isinstance(net, nn.SequentialCell):
+        net.cell_list = list(net.cells())

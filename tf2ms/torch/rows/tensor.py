@@ -415,7 +415,9 @@ def to(call: Call) -> object:
     raise call.fail("its argument may be a device, a dtype or a tensor")
 
 
-@rule("Tensor.type(dtype=None)", "i.type(torch.float32)", "i.type(torch.FloatTensor)", forward("x.type(torch.LongTensor)"))
+@rule(
+    "Tensor.type(dtype=None)", "i.type(torch.float32)", "i.type(torch.FloatTensor)", forward("x.type(torch.LongTensor)")
+)
 def type_(call: Call) -> object:
     """self.to(dtype)."""
     given = call.value("dtype")
@@ -441,6 +443,7 @@ def _unchanged(call: Call) -> object:
     """self."""
     if not call.rewriter.is_statement(call.original) or call.row.name == "Tensor.detach_":
         return call.receiver
+    assert call.receiver is not None
     if call.row.name == "Tensor.requires_grad_" and code(call.receiver) in call.rewriter.optimized:
         return call.statements(f"{code(call.receiver)} = {code(call.expr('ms.Parameter(self)'))}")
     return DROP

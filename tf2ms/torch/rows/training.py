@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
+from tf2ms.torch.analysis import derives_from
 from tf2ms.torch.rewrite import DROP, Call
 from tf2ms.torch.table import row, rule
 from tf2ms.torch.target import code, literal
@@ -63,8 +64,17 @@ row(
     gives="none",
 )
 row("Module.apply(fn)", "self.apply(fn)", untested=FILES, gives="module")
-row("Module.add_module(name, module)", "self.insert_child_to_cell(name, module)", untested=FILES, gives="none")
-row("Module.register_module(name, module)", "self.insert_child_to_cell(name, module)", untested=FILES, gives="none")
+
+
+@rule("Module.add_module(name, module)", untested=FILES, gives="none")
+@rule("Module.register_module(name, module)", untested=FILES, gives="none")
+def add_module(call: Call) -> object:
+    """self.insert_child_to_cell(name, module); helper.add_module(self, name, module) for a sequence."""
+    if derives_from(call.receiver_value, "torch.nn.Sequential"):
+        return call.apply("helper.add_module(self, name, module)")
+    return call.apply("self.insert_child_to_cell(name, module)")
+
+
 row("Module.register_forward_hook", "self.register_forward_hook", untested="the same in MindSpore", gives="")
 row("Module.register_forward_pre_hook", "self.register_forward_pre_hook", untested="the same in MindSpore", gives="")
 
@@ -130,7 +140,12 @@ def backward(call: Call) -> object:
 
 
 row("Scheduler.step", "self.step", untested="test_optimizers.py", gives="none")
-row("Scheduler.get_last_lr()", "self.get_last_lr()", untested="test_optimizers.py", gives="list")
+row(
+    "Scheduler.get_last_lr()",
+    "[float(rate) for rate in self.get_last_lr()]",
+    untested="test_optimizers.py",
+    gives="list",
+)
 row("Optimizer.param_groups", "self.param_groups", untested="the same in MindSpore")
 
 
@@ -424,9 +439,7 @@ def all_reduce(call: Call) -> object:
     return call.statements(f"{code(tensor)} = {code(call.expr(made))}")
 
 
-row(
-    "torch.distributed.get_rank(group=None)", "communication.get_rank()", untested=MSRUN, gives="int", ignored="group"
-)
+row("torch.distributed.get_rank(group=None)", "communication.get_rank()", untested=MSRUN, gives="int", ignored="group")
 row(
     "torch.distributed.get_world_size(group=None)",
     "communication.get_group_size()",
@@ -435,7 +448,13 @@ row(
     ignored="group",
 )
 row("torch.distributed.destroy_process_group()", lambda call: DROP, untested="needs several processes", gives="none")
-row("torch.distributed.barrier(*args, **kwargs)", "communication.comm_func.barrier()", untested=MSRUN, gives="none", ignored="args kwargs")
+row(
+    "torch.distributed.barrier(*args, **kwargs)",
+    "communication.comm_func.barrier()",
+    untested=MSRUN,
+    gives="none",
+    ignored="args kwargs",
+)
 for _kind in ("DataParallel", "DistributedDataParallel"):
     for _place in ("torch.nn", "torch.nn.parallel"):
         row(
