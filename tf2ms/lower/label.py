@@ -91,11 +91,14 @@ def is_default_name(name: str, node: Node) -> bool:
     ops = {node.op, *(origin.rpartition("/")[2] for origin in node.origins[1:])}
     if node.op == "Dropout":  # the last of the ops that it was written in
         return stem in ("mul", "select", "selectv2")
+    if node.op.endswith("1D"):  # ends in the op that takes the added axis away
+        ops.add("Squeeze")
     known = {op.lower() for op in ops} | {_DEFAULT_NAMES.get(op, op).lower() for op in ops}
     return stem in known or stem in _LAYER_OPS
 
 
 _LAYER_OPS = frozenset(
     "conv2d biasadd matmul relu add depthwise xw_plus_b placeholder convolution conv_transpose tensordot batchnorm"
-    " moments einsum maxpool2d avgpool2d separable_conv2d gelu tensorarrayreadv3 tensorarrayv2read while hidden".split()
+    " moments einsum maxpool1d avgpool1d maxpool2d avgpool2d separable_conv2d gelu"
+    " tensorarrayreadv3 tensorarrayv2read while hidden".split()
 )
