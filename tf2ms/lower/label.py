@@ -27,7 +27,7 @@ def label(node: Node, within: str | None = None) -> tuple[str, ...]:
     Empty for a node that has nothing but TensorFlow's default name, such as `add_4`.
     """
     name = _INLINED.sub("", node.name if within is None else _inside(node.name, within))
-    parts = [part for part in name.split("/") if part]
+    parts = [part for part in name.split("/") if part and not _CONDITION.fullmatch(part)]
     while parts and (is_default_name(parts[-1], node) or (len(parts) > 1 and parts[-1] == parts[-2])):
         parts = parts[:-1]
     return tuple(parts)
@@ -70,6 +70,9 @@ _KERAS_NAMES = frozenset(
     " spatial_dropout2d subtract time_distributed up_sampling2d zero_padding2d".split()
 )
 
+
+_CONDITION = re.compile(r"cond(_\d+)?")
+"""What tf.cond calls the scope of its branches, where the layers of the one that is taken stand."""
 
 _INLINED = re.compile(r"_tfg_inlined_\w+$")
 """What TensorFlow's optimizer adds to the names of functions that it writes out."""
