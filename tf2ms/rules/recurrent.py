@@ -1,4 +1,4 @@
-"""Recurrent layers: loops that `rewrite/recurrent.py` recognised, and TensorFlow's block cells."""
+"""Recurrent layers: loops that `rewrite/recurrent/` recognised, and TensorFlow's block cells."""
 
 from __future__ import annotations
 

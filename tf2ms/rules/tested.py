@@ -157,6 +157,7 @@ TESTED: dict[str, tuple[str, str]] = {
     "LRNGrad": ("float32", "Ascend GPU CPU"),
     "LSTM": ("", "Ascend GPU CPU"),
     "LSTMBlockCell": ("", "Ascend GPU CPU"),
+    "LastState": ("", "Ascend GPU CPU"),
     "LayerNorm": ("", "Ascend GPU CPU"),
     "LeakyRelu": ("float64 float32 float16", "Ascend GPU CPU"),
     "LeakyReluGrad": ("float64 float32 float16", "Ascend GPU CPU"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from os.path import commonprefix
+from itertools import takewhile
+from typing import Any
 
 import numpy as np
 
@@ -110,9 +111,10 @@ def _joined(graph: Graph, forward: Node, backward: Node, read: _Reversed, ends: 
         return graph
     count = forward.attr("states")
     initial = [tensor for index in range(1, 1 + count) for tensor in (forward.inputs[index], backward.inputs[index])]
-    scope = commonprefix([forward.name.split("/")[:-1], backward.name.split("/")[:-1]])
+    pairs = zip(forward.name.split("/")[:-1], backward.name.split("/")[:-1], strict=False)
+    scope = [part for part, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
     made = layer_node(
-        free_name("/".join([*scope, forward.op]), graph),
+        free_name("/".join((*scope, forward.op)), graph),
         (*forward.attr("layers"), *backward.attr("layers")),
         read.data,
         graph.shape(read.data),
@@ -193,12 +195,13 @@ def _split(made: Node, read: _Reversed) -> dict[str, Node]:
     time, batch = (1, 0) if read.batch_first else (0, 1)
     end = f"{made.name}/from_the_end"
     nodes = [axis, ways]
+    attrs: dict[str, Any]
     if read.lengths is None:
         axes = Node(f"{end}/axes", "Const", attrs={"value": np.array([time], np.int32)}, shapes=((1,),))
         attrs = {"T": "float32", "Tidx": "int32"}
         nodes += [axes, Node(end, "ReverseV2", (Tensor(name, 1), Tensor(axes.name)), (), attrs, (one,), (end,))]
     else:
-        attrs = {"T": "float32", "seq_dim": time, "batch_dim": batch}
+        attrs = {"T": "float32", "Tlen": "int32", "seq_dim": time, "batch_dim": batch}
         nodes.append(Node(end, "ReverseSequence", (Tensor(name, 1), read.lengths), (), attrs, (one,), (end,)))
     return {node.name: replace(node, origins=node.origins or (node.name,)) for node in nodes}
 
