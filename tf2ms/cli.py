@@ -285,7 +285,8 @@ def _sections(found: Inspection) -> list[tuple[str, list[str]]]:
             lines = [f"{name} = {terms[0]}", *(f"{'':>{len(name)}} + {term}" for term in terms[1:])]
             sections.append(("Loss", [*lines, f"({len(terms)} terms)"] if len(terms) > 1 else lines))
         if roles.optimizer is not None:
-            sections.append(("Optimizer", [str(optimizer) for optimizer in roles.optimizers]))
+            lines = [f"{item}{'  stands in: the graph has none' if item.assumed else ''}" for item in roles.optimizers]
+            sections.append(("Optimizer", lines))
     sections.append(("Ops", [", ".join(f"{count} {op}" for op, count in found.op_counts.items())]))
     if found.unsupported:
         lines = [f"{item.op}: {len(item.nodes)} nodes ({', '.join(item.nodes[:3])}) {item.reason}"

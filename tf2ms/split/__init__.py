@@ -15,6 +15,7 @@ from tf2ms.split.formula import formula, terms
 from tf2ms.split.initializers import find_initializers, read_initializer
 from tf2ms.split.layers import TrainingLayers, training_layers
 from tf2ms.split.pipeline import cut_pipelines, is_delivery
+from tf2ms.split.stand_in import stand_in
 from tf2ms.split.training import Training, find_training
 from tf2ms.split.types import (
     Dropped,
@@ -57,7 +58,8 @@ def split(
         graph: the whole graph, training part included if there is one.
         inputs: tensor names to cut at; they become the only inputs.
         outputs: tensor names of the network's outputs. Without `loss`, an inference network is converted.
-        loss: the loss tensor's name, where the graph's structure leaves it open.
+        loss: the loss tensor's name, where the graph's structure leaves it open. In a graph without an optimizer it is
+            trained by a stand-in.
 
     Raises: GraphError for unknown names or a loss that cannot be told; UnsupportedOpError for training parts that
         have no MindSpore form yet.
@@ -66,7 +68,11 @@ def split(
         graph = cut_at(graph, inputs)
     whole, graph = graph, cut_pipelines(graph)
     initial = find_initializers(graph)
-    training = None if outputs and not loss else find_training(graph, initial, loss)
+    training, hints = None, tuple[str, ...]()
+    if loss or not outputs:
+        training = find_training(graph, initial, loss)
+        if training is None:
+            training, hints = stand_in(graph, loss)
     layers = training_layers(graph) if training is not None else TrainingLayers(graph, frozenset(), ())
     graph = layers.graph
     if training is not None:
@@ -92,7 +98,7 @@ def split(
         optimizers=training.optimizers if training else (),
         variables=variables,
         dropped=find_dropped(graph, kept, training, initial.values(), layers.absorbed, pipeline),
-        notes=(*_notes(graph, training, layers.absorbed), *layers.notes, *_pipeline_note(delivered)),
+        notes=(*_notes(graph, training, layers.absorbed), *layers.notes, *_pipeline_note(delivered), *hints),
         preparation=training.preparation if training else None,
     )
 

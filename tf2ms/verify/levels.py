@@ -13,7 +13,7 @@ import numpy as np
 
 from tf2ms.graph import Tensor
 from tf2ms.verify.arrays import SavedArrays, save_arrays
-from tf2ms.verify.compare import Difference, by_norm, largest, updates
+from tf2ms.verify.compare import Difference, largest, updates
 from tf2ms.verify.plan import Layer, Plan, Watched, function_of, watched
 from tf2ms.verify.process import Worker, WorkerError
 from tf2ms.verify.types import Bars, Check, Crash, Curves, Place
@@ -202,7 +202,7 @@ def _culprit(
         ]
         if made and not any(found.within(bar) for _, found in made):
             line, found = min(made, key=lambda pair: (bool(pair[1].problem), pair[1].size or 0.0))
-            return _Found(plan.position(name), _check("forward", str(function), found, bar, Place(name, line=line)))
+            return _Found(plan.position(name), judged("forward", str(function), found, bar, Place(name, line=line)))
     return None
 
 
@@ -219,10 +219,11 @@ def _read_at(plan: Plan, item: Watched, layer: Layer) -> Place:
 
 def _compared(level: str, what: str, item: Watched, theirs: np.ndarray, ours: np.ndarray, bar: float) -> Check:
     found = largest(theirs, item.restore(ours))
-    return _check(level, what, found, bar, Place(Tensor.parse(item.tensor).node))
+    return judged(level, what, found, bar, Place(Tensor.parse(item.tensor).node))
 
 
-def _check(level: str, what: str, found: Difference, bar: float, place: Place) -> Check:
+def judged(level: str, what: str, found: Difference, bar: float, place: Place) -> Check:
+    """The check of a difference against its bar."""
     message = found.problem or found.note
     return Check(level, what, found.within(bar), found.size, bar, place, found.values, message)
 
@@ -249,61 +250,13 @@ def loss(sides: Sides) -> Iterator[Check | str]:
         for index, (term, text) in enumerate(zip(plan.terms, texts, strict=True)):
             found = largest(theirs[term], ours[f"term:{index}"])
             place = Place(Tensor.parse(term).node, line=text["line"])
-            yield _check("loss", f"term {index + 1} of {len(texts)}: {text['text']}", found, bar, place)
+            yield judged("loss", f"term {index + 1} of {len(texts)}: {text['text']}", found, bar, place)
     else:
         yield (
             f"the terms of the loss are not compared: the graph adds {len(plan.terms)}, "
             f"the generated loss {len(texts) or 'is no plain sum'}"
         )
-    yield _check("loss", "loss", largest(theirs[name], ours["loss"]), bar, Place(Tensor.parse(name).node))
-
-
-def gradients(sides: Sides) -> Iterator[Check | str]:
-    """The gradient of each trained variable; where one misses the bar, TensorFlow's own spread is measured too.
-
-    That spread is the widest of all variables: it comes from max-pooling that chooses otherwise on rounding, which
-    strikes other layers in every run.
-    """
-    plan, bars = sides.plan, sides.bars
-    wanted = {apply.variable: apply.gradient for apply in plan.applies}
-    run = {"feeds": sides.path("feeds"), "tensors": list(dict.fromkeys(wanted.values()))}
-    sides.mindspore.send("gradients", feeds=sides.path("feeds"), inputs=sides.inputs, path=sides.path("ms"))
-    failed = None
-    try:
-        sides.tensorflow.call("run", **run, path=sides.path("gradients"))
-    except WorkerError as error:
-        failed = error
-    sides.mindspore.receive()
-    if failed is not None:
-        raise failed
-    theirs, ours = SavedArrays(sides.path("gradients")), SavedArrays(sides.path("ms"))
-    found = {name: by_norm(theirs[tensor], ours[name]) for name, tensor in wanted.items() if name in ours}
-    worst = 0.0
-    if any(item.size is not None and item.size > bars.gradients for item in found.values()):
-        with sides.another_tensorflow(onednn=False) as other:
-            other.call("run", **run, path=sides.path("spread"))
-        again = SavedArrays(sides.path("spread"))
-        worst = max(by_norm(theirs[tensor], again[tensor]).size or 0.0 for tensor in wanted.values())
-        yield f"TensorFlow's own gradients differ by up to {worst:.1e} between oneDNN on and off"
-    for name in wanted:
-        if name not in found:
-            yield Check("gradients", name, False, place=_variable_place(plan, name), message="MindSpore trains it not")
-            continue
-        bar = max(bars.gradients, bars.spread_factor * worst)
-        yield _check("gradients", name, found[name], bar, _variable_place(plan, name))
-    for name in sorted(set(ours) - set(wanted)):
-        message = "MindSpore trains it, TensorFlow does not"
-        yield Check("gradients", name, False, place=_variable_place(plan, name), message=message)
-
-
-def _variable_place(plan: Plan, variable: str) -> Place:
-    """The layer that holds a variable's parameter."""
-    for item in plan.map["parameters"]:
-        if item["variable"] == variable:
-            owner = item["name"].rpartition(".")[0]
-            layer = next((layer for layer in plan.layers if layer.place.path == owner), None)
-            return Place(variable, item["name"], layer.place.line if layer else None)
-    return Place(variable)
+    yield judged("loss", "loss", largest(theirs[name], ours["loss"]), bar, Place(Tensor.parse(name).node))
 
 
 # -- update ------------------------------------------------------------------------------------------------------------
@@ -340,7 +293,7 @@ def update(sides: Sides, steps: int) -> Iterator[Check | str]:
     for name in state:
         if name in worst:
             step, found = worst[name]
-            check = _check("update", name, found, bar, _variable_place(plan, name))
+            check = judged("update", name, found, bar, plan.place_of_variable(name))
             yield check if check.passed else replace(check, message=f"{check.message} at step {step + 1}".strip())
     if unheld:
         yield f"the generated optimizer holds no {', '.join(sorted(unheld))}; those slots are not compared"
@@ -378,10 +331,10 @@ def _settings(sides: Sides) -> Iterator[Check]:
         for name, value in wanted.items():
             if name in settings["values"]:
                 found = largest(np.array(value), np.array(settings["values"][name]))
-                yield _check("update", name, found, 1e-6, place)
+                yield judged("update", name, found, 1e-6, place)
     for line, value in _argument_defaults(plan.module, "--learning-rate"):
         found = largest(np.array(wanted.get("learning_rate", value)), np.array(value))
-        yield _check("update", "--learning-rate", found, 1e-6, Place(path="main", line=line))
+        yield judged("update", "--learning-rate", found, 1e-6, Place(path="main", line=line))
 
 
 def _optimizer_lines(module: Path) -> dict[str, int]:
@@ -463,7 +416,7 @@ def _inside(theirs: np.ndarray, ours: float, allowed: float) -> Check:
     scale, theirs = float(np.abs(theirs).max()), theirs[:, -1]
     odd = largest(theirs[:1], np.array([ours]))
     if odd.problem or not np.isfinite(ours):
-        return _check("free", "", odd, allowed, Place())
+        return judged("free", "", odd, allowed, Place())
     nearest = float(theirs[np.abs(theirs - ours).argmin()])
     size = abs(nearest - ours) / max(scale, float(np.finfo(np.float32).tiny))
     return Check("free", "", size <= allowed, size, allowed, values=(nearest, ours))

@@ -63,10 +63,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Apply:
-    """One variable's update in the graph: the gradient that it gets, and its slots by MindSpore's names."""
+    """One variable's update in the graph: the gradient that it gets, and its slots by MindSpore's names.
+
+    `gradient` is None where the graph has none: TensorFlow's is then that of tf.gradients, of the variable's `node`.
+    """
 
     variable: str
-    gradient: str
+    node: str
+    gradient: str | None
     slots: Mapping[str, str]
 
 
@@ -109,6 +113,15 @@ class Plan:
             if layer.place.node == node:
                 return layer.place
         return Place(node)
+
+    def place_of_variable(self, variable: str) -> Place:
+        """The place of the layer that holds a variable's parameter."""
+        for item in self.map["parameters"]:
+            if item["variable"] == variable:
+                owner = item["name"].rpartition(".")[0]
+                layer = next((layer for layer in self.layers if layer.place.path == owner), None)
+                return Place(variable, item["name"], layer.place.line if layer else None)
+        return Place(variable)
 
     def between(self, tensor: str) -> tuple[str, ...]:
         """The nodes, in order, that lead from layers and inputs to a tensor: those that no hook on a layer sees."""
@@ -165,7 +178,7 @@ def make_plan(
         ),
         terms=tuple(str(term) for term in roles.terms),
         applies=applies,
-        train_ops=_train_ops(graph) if applies else (),
+        train_ops=_train_ops(graph) if any(apply.gradient for apply in applies) else (),
         positions=positions,
         load_weights=found.load_weights,
     )
@@ -269,7 +282,8 @@ def variables_of(graph: Graph, needed: Collection[str]) -> list[dict[str, Any]]:
 def _applies(graph: Graph, optimizer: Optimizer) -> Iterator[Apply]:
     for update in optimizer.updates:
         slots = {optimizer.rule.slots[name]: node for name, node in update.slots.items()}
-        yield Apply(_variable_name(graph[update.variable]), str(update.gradient), slots)
+        gradient = None if optimizer.assumed else str(update.gradient)
+        yield Apply(_variable_name(graph[update.variable]), update.variable, gradient, slots)
 
 
 def _train_ops(graph: Graph) -> tuple[str, ...]:
