@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from tf2ms.verify.arrays import SavedArrays
 from tf2ms.verify.compare import Difference, by_norm
-from tf2ms.verify.levels import Sides, judged
 from tf2ms.verify.process import Worker, WorkerError
+from tf2ms.verify.sides import Sides, judged
 from tf2ms.verify.types import Check
 
-_RUNS = 4
+_RUNS = 3
 """Runs of each TensorFlow before it is asked whether more are needed."""
 
 _ROUNDS = 4
@@ -22,7 +22,7 @@ def gradients(sides: Sides) -> Iterator[Check | str]:
     sides.mindspore.send("gradients", feeds=sides.path("feeds"), inputs=sides.inputs, path=sides.path("ms"))
     failed = None
     try:
-        wanted = _tensors(sides, sides.tensorflow)
+        wanted = gradient_tensors(sides, sides.tensorflow)
         tensors = sorted({tensor for tensor in wanted.values() if tensor is not None})
         sides.tensorflow.call("run", feeds=sides.path("feeds"), tensors=tensors, path=sides.path("gradients"))
     except WorkerError as error:
@@ -52,12 +52,16 @@ def gradients(sides: Sides) -> Iterator[Check | str]:
         yield Check("gradients", name, False, place=plan.place_of_variable(name), message=message)
 
 
-def _tensors(sides: Sides, worker: Worker) -> dict[str, str | None]:
-    """The gradient of each variable: the graph's own, or one that TensorFlow's tf.gradients adds to it."""
+def gradient_tensors(sides: Sides, worker: Worker) -> dict[str, str | None]:
+    """The gradient of each variable: the graph's own, or one that TensorFlow's tf.gradients adds to it.
+
+    One of single rows is made whole.
+    """
     applies = sides.plan.applies
     own = {apply.variable: apply.gradient for apply in applies}
     if all(own.values()):
-        return own
+        rows = {a.variable: {"gradient": a.gradient, "rows": a.rows} for a in applies if a.rows is not None}
+        return {**own, **(worker.call("whole", gradients=rows) if rows else {})}
     nodes = {apply.variable: apply.node for apply in applies}
     return dict(worker.call("differentiate", loss=str(sides.plan.roles.loss), nodes=nodes))
 
@@ -72,7 +76,7 @@ def _spread(sides: Sides, wanted: Mapping[str, str], found: Mapping[str, Differe
     runs = 0
     files = {"feeds": sides.path("feeds"), "weights": sides.path("weights"), "reference": sides.path("gradients")}
     with sides.another_tensorflow(onednn=False) as other:
-        _tensors(sides, other)
+        gradient_tensors(sides, other)
         for turn in range(_ROUNDS):
             seeds = range(runs, runs + _RUNS)
             first = [None] if turn == 0 else []

@@ -14,55 +14,16 @@ import numpy as np
 from tf2ms.graph import Tensor
 from tf2ms.verify.arrays import SavedArrays, save_arrays
 from tf2ms.verify.compare import Difference, largest, updates
+from tf2ms.verify.gradients import gradient_tensors
 from tf2ms.verify.plan import Layer, Plan, Watched, function_of, watched
 from tf2ms.verify.process import Worker, WorkerError
+from tf2ms.verify.sides import Sides, judged
 from tf2ms.verify.types import Bars, Check, Crash, Curves, Place
 
 _WHOLE_LAYERS = 8
 """Batches up to this size are compared whole in every layer; of larger ones the first samples."""
 
 _SAMPLES = 4
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Both frameworks, loaded with the same weights, the batch that they get, and where files go."""
-
-    plan: Plan
-    bars: Bars
-    tensorflow: Worker
-    mindspore: Worker
-    folder: Path
-    feeds: Mapping[str, np.ndarray]
-    graph: str
-    tensorflow_python: str | None
-
-    @property
-    def inputs(self) -> list[dict[str, Any]]:
-        """The map's inputs, as the MindSpore worker wants them."""
-        return list(self.plan.map["inputs"])
-
-    def path(self, name: str) -> str:
-        """A file for arrays."""
-        return str(self.folder / f"{name}.npz")
-
-    def another_tensorflow(self, threads: int | None = None, onednn: bool = True) -> Worker:
-        """TensorFlow once more, with other rounding: its own process, the same graph and weights."""
-        worker = tensorflow_worker(self.folder, self.tensorflow_python, onednn)
-        try:
-            worker.call(
-                "load", graph=self.graph, variables=self.plan.variables, threads=threads, values=self.path("weights")
-            )
-        except WorkerError:
-            worker.close()
-            raise
-        return worker
-
-
-def tensorflow_worker(folder: Path, python: str | None, onednn: bool = True) -> Worker:
-    """TensorFlow in a process, with or without oneDNN."""
-    module = "tf2ms.verify.tensorflow_worker"
-    return Worker("TensorFlow", module, folder, python, TF_ENABLE_ONEDNN_OPTS="1" if onednn else "0")
 
 
 # -- weights and forward -----------------------------------------------------------------------------------------------
@@ -222,13 +183,7 @@ def _compared(level: str, what: str, item: Watched, theirs: np.ndarray, ours: np
     return judged(level, what, found, bar, Place(Tensor.parse(item.tensor).node))
 
 
-def judged(level: str, what: str, found: Difference, bar: float, place: Place) -> Check:
-    """The check of a difference against its bar."""
-    message = found.problem or found.note
-    return Check(level, what, found.within(bar), found.size, bar, place, found.values, message)
-
-
-# -- loss and gradients ------------------------------------------------------------------------------------------------
+# -- loss --------------------------------------------------------------------------------------------------------------
 
 
 def loss(sides: Sides) -> Iterator[Check | str]:
@@ -263,13 +218,17 @@ def loss(sides: Sides) -> Iterator[Check | str]:
 
 
 def update(sides: Sides, steps: int) -> Iterator[Check | str]:
-    """The optimizer's settings; then single steps, each from TensorFlow's variables, slots and gradients."""
+    """The optimizer's settings, running statistics; then steps, each from TensorFlow's variables, slots, gradients."""
     yield from _settings(sides)
+    yield from _statistics(sides)
+    if not sides.plan.train_ops:
+        yield "the graph has no optimizer: of the update, running statistics alone are compared"
+        return
     plan, bar = sides.plan, sides.bars.update
     nodes = {item["node"]: item["name"] for item in plan.variables}
     slots = {apply.variable: {slot: nodes[node] for slot, node in apply.slots.items()} for apply in plan.applies}
     state = sorted({apply.variable for apply in plan.applies} | {n for own in slots.values() for n in own.values()})
-    gradients = {apply.variable: apply.gradient for apply in plan.applies}
+    gradients = gradient_tensors(sides, sides.tensorflow)
     worst: dict[str, tuple[int, Difference]] = {}
     unheld: set[str] = set()
     sides.tensorflow.call("restore", path=sides.path("weights"))
@@ -313,11 +272,36 @@ def _badness(found: Difference) -> float:
     return float("inf") if found.problem or found.size is None else found.size
 
 
+def _statistics(sides: Sides) -> Iterator[Check]:
+    """What one batch makes of the running statistics of batch normalisation."""
+    plan = sides.plan
+    if not plan.statistics:
+        return
+    before, theirs_path, ours_path = (sides.path(f"{what}_statistics") for what in ("before", "after", "moved"))
+    sides.tensorflow.call("restore", path=sides.path("weights"))
+    sides.tensorflow.call(
+        "step", feeds=sides.path("feeds"), gradients={}, train_ops=sorted(plan.statistics.values()), before=before,
+        path=theirs_path, state=sorted(plan.statistics),
+    )  # fmt: skip
+    sides.mindspore.call(
+        "statistics", feeds=sides.path("feeds"), inputs=sides.inputs, weights=sides.path("weights"), path=ours_path,
+        names=sorted(plan.statistics),
+    )  # fmt: skip
+    start, theirs, ours = SavedArrays(before), SavedArrays(theirs_path), SavedArrays(ours_path)
+    for name in sorted(plan.statistics):
+        place = plan.place_of_variable(name)
+        if name in ours:
+            found = updates(start[f"before:{name}"], theirs[name], ours[name], sides.bars.forward)
+            yield judged("update", name, found, sides.bars.forward, place)
+        else:
+            yield Check("update", name, False, place=place, message="the generated network keeps no such statistic")
+
+
 def _settings(sides: Sides) -> Iterator[Check]:
     """The optimizer's class and numbers, wherever the generated file makes it."""
     plan = sides.plan
     optimizer = plan.roles.optimizer
-    if optimizer is None or len(plan.roles.optimizers) > 1:
+    if optimizer is None or optimizer.assumed or len(plan.roles.optimizers) > 1:
         return
     rule, wanted = optimizer.rule, optimizer.arguments()
     lines = _optimizer_lines(plan.module)

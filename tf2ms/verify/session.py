@@ -13,10 +13,10 @@ from tf2ms.graph import Tensor
 from tf2ms.verify import levels as run
 from tf2ms.verify.arrays import save_arrays
 from tf2ms.verify.gradients import gradients
-from tf2ms.verify.levels import Sides, tensorflow_worker
 from tf2ms.verify.plan import Plan
 from tf2ms.verify.plot import write_plot
 from tf2ms.verify.process import Worker, WorkerError
+from tf2ms.verify.sides import Sides, tensorflow_worker
 from tf2ms.verify.types import LEVELS, Bars, Check, Crash, Curves, Evidence
 
 
@@ -93,7 +93,7 @@ def _not_in_graph(level: str, plan: Plan) -> str:
     """Why there is nothing to compare at a level."""
     if plan.roles.loss is None and level != "forward":
         return "nothing trains in this graph"
-    if level in ("update", "free") and not plan.train_ops:
+    if not plan.train_ops and (level == "free" or (level == "update" and not plan.statistics)):
         return "the graph has no optimizer"
     return ""
 

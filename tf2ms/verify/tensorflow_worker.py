@@ -113,6 +113,18 @@ class Side:
             dense = [None if gradient is None else tf.convert_to_tensor(gradient).name for gradient in found]
         return dict(zip(nodes, dense, strict=True))
 
+    def whole(self, gradients: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+        """Adds the whole gradient for each of single rows: `gradient` and the `rows` it is of."""
+        import tensorflow as tf
+
+        found, tensor = {}, self._graph.get_tensor_by_name
+        with self._graph.as_default():
+            for name, item in gradients.items():
+                size = self._reads[name].shape[0]
+                dense = tf.math.unsorted_segment_sum(tensor(item["gradient"]), tensor(item["rows"]), size)
+                found[name] = dense.name
+        return found
+
     def spread(
         self, feeds: str, weights: str, tensors: Sequence[str], reference: str, seeds: Sequence[int | None]
     ) -> dict[str, float]:
@@ -179,7 +191,7 @@ def node_of(error: Exception) -> str | None:
 def main() -> None:
     """Serves commands until stdin ends."""
     side = Side()
-    names = ("load", "weights", "restore", "run", "differentiate", "spread", "step", "train")
+    names = ("load", "weights", "restore", "run", "differentiate", "whole", "spread", "step", "train")
     serve({name: getattr(side, name) for name in names}, node_of)
 
 
