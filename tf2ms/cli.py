@@ -71,7 +71,7 @@ def _graph_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=1,224,224,3",
                      help="Shape of an input that the graph leaves open; may be repeated."),
         click.option("--signature", metavar="NAME", help="Which of a SavedModel's signatures.  [serving_default]"),
-        click.option("--loss", metavar="TENSOR", help="The loss, where the graph leaves it open."),
+        click.option("--loss", metavar="TENSOR", help="The loss, where the graph leaves it open; trained by Adam where it has no optimizer."),
         click.option("--outputs", callback=_names, metavar="A,B", help="The network's outputs."),
         click.option("--inputs", callback=_names, metavar="A,B", help="Tensors to cut the graph at."),
     ):  # fmt: skip
@@ -141,6 +141,7 @@ def convert(graph: str, folder: str, force: bool, verified: bool, as_json: bool,
       tf2ms convert saved_model/ -o out/ --signature serving_default
       tf2ms convert model.keras -o out/
       tf2ms convert frozen.pb -o out/ --outputs logits --shape input=1,224,224,3
+      tf2ms convert model.meta -o out/ --loss total_loss
       tf2ms convert custom.pb -o out/ --rules my_rules.py
     """
     from tf2ms.api import convert as convert_graph
