@@ -71,7 +71,7 @@ def _graph_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=1,224,224,3",
                      help="Shape of an input that the graph leaves open; may be repeated."),
         click.option("--signature", metavar="NAME", help="Which of a SavedModel's signatures.  [serving_default]"),
-        click.option("--loss", metavar="TENSOR", help="The loss, where the graph leaves it open; trained by Adam where it has no optimizer."),
+        click.option("--loss", metavar="TENSOR", help="The loss, where the graph leaves it open."),
         click.option("--outputs", callback=_names, metavar="A,B", help="The network's outputs."),
         click.option("--inputs", callback=_names, metavar="A,B", help="Tensors to cut the graph at."),
     ):  # fmt: skip

@@ -23,8 +23,8 @@ from tf2ms.rules.registry import find_rule, layout_of
 from tf2ms.source import infer_shapes, read_source
 from tf2ms.split import Optimizer, Roles, Update, split
 from tf2ms.split.applies import find_applies
+from tf2ms.split.dropped import STATISTICS
 from tf2ms.split.initializers import find_initializers
-from tf2ms.split.layers import training_layers
 from tf2ms.verify.types import Place
 
 _UPDATES = re.compile(r"NoOp|Assign(Add|Sub)?(VariableOp)?")
@@ -105,6 +105,12 @@ class Plan:
     def variables(self) -> list[dict[str, Any]]:
         """Every variable of the graph, as the TensorFlow worker wants them."""
         return variables_of(self.graph, self._needed)
+
+    @property
+    def flags(self) -> dict[str, np.ndarray]:
+        """What is fed to say that the network trains, or that it does not: `is_training` and its like."""
+        flags = self.roles.flags.items()
+        return {f"{name}:0": np.array(value) for name, value in flags if not is_variable(self.graph[name])}
 
     @property
     def _needed(self) -> set[str]:
@@ -188,7 +194,7 @@ def make_plan(
         terms=tuple(str(term) for term in roles.terms),
         applies=applies,
         train_ops=_train_ops(graph) if any(apply.gradient for apply in applies) else (),
-        statistics=_statistics(graph, training_layers(graph).absorbed) if roles.loss else {},
+        statistics=_statistics(graph, roles),
         positions=positions,
         load_weights=found.load_weights,
     )
@@ -307,8 +313,10 @@ def _rows(graph: Graph, update: Update) -> Tensor:
     return graph[rows.node].inputs[0] if added_up else rows
 
 
-def _statistics(graph: Graph, updates: Collection[str]) -> dict[str, str]:
-    return {_variable_name(graph[graph[name].inputs[0].node]): name for name in sorted(updates)}
+def _statistics(graph: Graph, roles: Roles) -> dict[str, str]:
+    updates = [name for group in roles.dropped if group.reason == STATISTICS for name in group.nodes]
+    moved = ((graph[name].inputs[0].node, name) for name in updates if graph[name].inputs)
+    return {_variable_name(graph[variable]): name for variable, name in moved if is_variable(graph[variable])}
 
 
 def _train_ops(graph: Graph) -> tuple[str, ...]:
