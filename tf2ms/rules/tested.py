@@ -128,6 +128,7 @@ TESTED: dict[str, tuple[str, str]] = {
     "Gelu": ("", "Ascend GPU CPU"),
     "Greater": ("float64 float32 float16 int64 int32 int16 int8 uint8", "Ascend GPU CPU"),
     "GreaterEqual": ("float64 float32 float16 int64 int32 int16 int8 uint8", "Ascend GPU CPU"),
+    "GroupNorm": ("", "Ascend GPU CPU"),
     "HSVToRGB": ("float64 float32", "Ascend GPU CPU"),
     "HardSwish": ("", "Ascend GPU CPU"),
     "HistogramFixedWidth": ("float64 float32 int32", "Ascend GPU CPU"),
