@@ -110,7 +110,7 @@ def _inverse(view: View, scale: Tensor) -> tuple[Tensor, float, Tensor | None, t
 def _batch_norm(view: View, end: Node, found: _Normalised) -> Node | None:
     """Statistics that are weights: batch normalisation in inference."""
     shape = view.shape(found.x)
-    channels = shape[-1] if shape and len(shape) in (2, 4) else None
+    channels = shape[-1] if shape and len(shape) in (2, 3, 4) else None
     if channels is None:
         return None
     statistics = [view.vector(tensor, channels) for tensor in (found.mean, found.variance)]

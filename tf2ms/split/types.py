@@ -153,7 +153,10 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Roles:
-    """The parts of the graph. Without a loss the graph is an inference network: there is no optimizer."""
+    """The parts of the graph. Without a loss the graph is an inference network: there is no optimizer.
+
+    `flags` are the values of what says whether the network trains (`is_training`) with which the graph was read.
+    """
 
     graph: Graph
     inputs: tuple[Input, ...]
@@ -166,6 +169,7 @@ class Roles:
     notes: tuple[str, ...] = ()
     preparation: Preparation | None = None
     beside: Graph | None = None
+    flags: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def training_graph(self) -> Graph:

@@ -414,7 +414,7 @@ def free(sides: Sides, steps: int) -> Iterator[Check | Curves | str]:
     size = len(next(iter(sides.feeds.values()), ()))
     same_batch = size > 1 and all(array.ndim and len(array) == size for array in sides.feeds.values())
     turned = {key: array[::-1] for key, array in sides.feeds.items()} if same_batch else {}
-    save_arrays(sides.path("turned"), turned)
+    save_arrays(sides.path("turned"), {**turned, **sides.plan.flags})
     another = sides.another_tensorflow
     variants: dict[str, Callable[[], Worker]] = {
         "one thread": partial(another, threads=1),

@@ -94,6 +94,12 @@ class Plan:
         return variables_of(self.graph, self._needed)
 
     @property
+    def flags(self) -> dict[str, np.ndarray]:
+        """What is fed to say that the network trains, or that it does not: `is_training` and its like."""
+        flags = self.roles.flags.items()
+        return {f"{name}:0": np.array(value) for name, value in flags if not is_variable(self.graph[name])}
+
+    @property
     def _needed(self) -> set[str]:
         slots = {name for apply in self.applies for name in apply.slots.values()}
         return {item.tensor.node for item in self.roles.variables} | slots

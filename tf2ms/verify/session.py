@@ -115,7 +115,7 @@ def _start(
     graph = work / "graph.pb"
     graph.write_bytes(plan.graph_def.SerializeToString())
     sides = Sides(plan, bars, theirs, ours, work, batch, str(graph), pythons[0])
-    save_arrays(sides.path("feeds"), batch)
+    save_arrays(sides.path("feeds"), {**batch, **plan.flags})
     brought = None
     if checkpoint is None and plan.load_weights is not None:
         brought = sides.path("brought")
