@@ -54,13 +54,16 @@ def test_paddings_of_computed_sizes():
 
 def test_bfloat16():
     def dense(x):
-        return [
-            x * 3,
-            tf.cast(tf.nn.relu(x) + tf.constant(0.5, tf.bfloat16), tf.float32),
-            tf.matmul(x, tf.ones((3, 2), x.dtype)),
-        ]
+        return [x * 3, tf.cast(-x + tf.constant(0.5, tf.bfloat16), tf.float32), tf.exp(x)]
 
     _, found, wanted = _converted(dense, X.astype(tf.bfloat16.as_numpy_dtype), (5, 3), tf.bfloat16)
     for actual, expected in zip(found, wanted, strict=True):
         assert actual.dtype == expected.dtype
         np.testing.assert_allclose(actual.astype("float32"), expected.astype("float32"), rtol=1e-2, atol=1e-2)
+
+
+def test_an_array_in_bfloat16_is_refused():
+    with tf.Graph().as_default() as graph:
+        tf.add(v1.placeholder(tf.bfloat16, (2,)), tf.constant([1.0, 2.0], tf.bfloat16), name="y")
+    with pytest.raises(tf2ms.UnsupportedOpError, match="bfloat16"):
+        tf2ms.convert(graph.as_graph_def(), outputs=["y"])
