@@ -94,7 +94,7 @@ def convert(
             tf.Graph, a Keras model or a concrete function in memory.
         inputs: tensors to cut the graph at; by default the signature's inputs, or the graph's placeholders.
         outputs: the network's outputs; by default the signature's, what the loss takes, or the graph's ends.
-        loss: the loss tensor, where the graph leaves it open.
+        loss: the loss tensor, where the graph leaves it open; where it has no optimizer, Adam stands in.
         name: the network's class name; by default the file's or folder's, if that says something.
         checkpoint: TensorFlow checkpoint, .npy or .npz with the variables' values, instead of the source's own.
         signature: which of a SavedModel's signatures; by default `serving_default`.

@@ -16,6 +16,7 @@ from tf2ms.split.initializers import find_initializers, read_initializer
 from tf2ms.split.layers import TrainingLayers, training_layers
 from tf2ms.split.phase import Settled, differences, find_flags, settle
 from tf2ms.split.pipeline import cut_pipelines, is_delivery
+from tf2ms.split.stand_in import stand_in
 from tf2ms.split.training import Training, find_training, natural, together
 from tf2ms.split.types import (
     Dropped,
@@ -58,7 +59,8 @@ def split(
         graph: the whole graph, training part included if there is one.
         inputs: tensor names to cut at; they become the only inputs.
         outputs: tensor names of the network's outputs. Without `loss`, an inference network is converted.
-        loss: the loss tensor's name, where the graph's structure leaves it open.
+        loss: the loss tensor's name, where the graph's structure leaves it open. In a graph without an optimizer it is
+            trained by a stand-in.
 
     Raises: GraphError for unknown names or a loss that cannot be told; UnsupportedOpError for training parts that
         have no MindSpore form yet.
@@ -69,7 +71,12 @@ def split(
     initial = find_initializers(graph)
     open_graph, flags = graph, find_flags(graph, [graph.tensor(name) for name in inputs or ()])
     settled = settle(graph, flags)
-    found = () if outputs and not loss else find_training(settled.graph, initial, loss)
+    found, hints = tuple[Training, ...](), tuple[str, ...]()
+    if loss or not outputs:
+        found = find_training(settled.graph, initial, loss)
+        if not found:
+            assumed, hints = stand_in(settled.graph, loss)
+            found = (assumed,) if assumed is not None else ()
     training = together(found)
     if training is None:
         settled = settle(graph, {name: not value for name, value in flags.items()})
@@ -106,6 +113,7 @@ def split(
             *layers.notes,
             *_pipeline_note(delivered),
             *_flag_notes(settled, differences(open_graph, settled, kept, graph) if training else ()),
+            *hints,
         ),
         flags=flags if training else {name: not value for name, value in flags.items()},
     )
@@ -141,7 +149,8 @@ def _flag_notes(settled: Settled, differing: Sequence[str]) -> tuple[str, ...]:
 
 def _notes(graph: Graph, training: Training | None, absorbed: frozenset[str]) -> tuple[str, ...]:
     """What trains in the graph and will not in the generated code."""
-    updates = [node.name for node in running_updates(graph) if node.name not in absorbed] if training else []
+    known = {*absorbed, *(node.name for node in training.applies)} if training else set()
+    updates = [node.name for node in running_updates(graph) if node.name not in known] if training else []
     notes = training.notes if training else ()
     if not updates:
         return notes

@@ -88,7 +88,8 @@ class Optimizer:
     """The update rule, its hyperparameters under TensorFlow's names, and the updates that it makes.
 
     `starts` holds where slots start under MindSpore's argument, if not where they usually do. Where the learning rate
-    is computed, `schedule` is its tensor and `step` the variable that counts the updates.
+    is computed, `schedule` is its tensor and `step` the variable that counts the updates. `assumed` where the graph has
+    none and this one stands in: its updates then name no nodes.
     """
 
     rule: OptimizerRule
@@ -98,6 +99,7 @@ class Optimizer:
     starts: Mapping[str, float] = field(default_factory=dict)
     schedule: Tensor | None = None
     step: str | None = None
+    assumed: bool = False
 
     @property
     def name(self) -> str:
