@@ -14,11 +14,15 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 
 from tf2ms.errors import SourceError
+from tf2ms.source.branches import branches_as_switches
 from tf2ms.source.lazy import tensorflow
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 MAX_NODES = 2_000_000
 """Functions that call functions may stand for more nodes than any file holds; beyond this the graph is refused."""
+
+MAX_DEPTH = 100
+"""No model that people write nests its calls deeper."""
 
 _DEFAULT_NAME = re.compile(r"(?:Stateful)?PartitionedCall(?:_\d+)?")
 _MADE_UP = re.compile(r"^_*(?:inference|forward)_+(?=.)|_+\d+$")
@@ -31,6 +35,8 @@ def inline_calls(graph_def: GraphDef, op_defs: Iterable[Any] = ()) -> GraphDef:
     `dense/MatMul`. The call's own node stays as an IdentityN of the results, so that its outputs keep their names. Of
     the library only the functions remain that control flow refers to, with the calls in them replaced likewise.
 
+    Conditions of a training graph that a flag such as `is_training` decides become Switch and Merge.
+
     `op_defs`: definitions of ops, as a SavedModel brings them; others are looked up in TensorFlow, if need be.
 
     Raises SourceError for a function that calls itself or is missing, and for graphs that would grow beyond MAX_NODES.
@@ -38,6 +44,13 @@ def inline_calls(graph_def: GraphDef, op_defs: Iterable[Any] = ()) -> GraphDef:
     library = {function.signature.name: function for function in graph_def.library.function}
     if not library:
         return graph_def
+    op_defs = list(op_defs)
+    inlined = _inlined(graph_def, library, op_defs)
+    branched = branches_as_switches(inlined)
+    return inline_calls(branched, op_defs) if branched is not None else inlined
+
+
+def _inlined(graph_def: GraphDef, library: Mapping[str, Any], op_defs: Iterable[Any]) -> GraphDef:
     functions = _Functions(library, {op.name: op for op in op_defs})
     if not any(map(functions.called, graph_def.node)) and not any(
         functions.called(node) for function in library.values() for node in function.node_def
@@ -170,6 +183,8 @@ class _Functions:
             raise SourceError(f"the function '{name}' calls itself ({way}): recursion has no MindSpore form")
         if name not in self._library:
             raise SourceError(f"the graph calls the function '{name}', which it does not hold: export it again")
+        if len(callers) >= MAX_DEPTH:
+            raise SourceError(f"functions call functions more than {MAX_DEPTH} deep, down to '{name}': export it again")
         if name not in self._bodies:
             function = self._library[name]
             arguments = {argument.name for argument in function.signature.input_arg}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from tf2ms.errors import GraphError
 from tf2ms.graph import Graph, Node, Tensor
@@ -14,8 +14,10 @@ from tf2ms.split.dropped import find_dropped, running_updates
 from tf2ms.split.formula import formula, terms
 from tf2ms.split.initializers import find_initializers, read_initializer
 from tf2ms.split.layers import TrainingLayers, training_layers
+from tf2ms.split.phase import Settled, differences, find_flags, settle
 from tf2ms.split.pipeline import cut_pipelines, is_delivery
-from tf2ms.split.training import Training, find_training
+from tf2ms.split.stand_in import stand_in
+from tf2ms.split.training import Training, find_training, natural, together
 from tf2ms.split.types import (
     Dropped,
     Initializer,
@@ -57,7 +59,8 @@ def split(
         graph: the whole graph, training part included if there is one.
         inputs: tensor names to cut at; they become the only inputs.
         outputs: tensor names of the network's outputs. Without `loss`, an inference network is converted.
-        loss: the loss tensor's name, where the graph's structure leaves it open.
+        loss: the loss tensor's name, where the graph's structure leaves it open. In a graph without an optimizer it is
+            trained by a stand-in.
 
     Raises: GraphError for unknown names or a loss that cannot be told; UnsupportedOpError for training parts that
         have no MindSpore form yet.
@@ -66,40 +69,88 @@ def split(
         graph = cut_at(graph, inputs)
     whole, graph = graph, cut_pipelines(graph)
     initial = find_initializers(graph)
-    training = None if outputs and not loss else find_training(graph, initial, loss)
+    open_graph, flags = graph, find_flags(graph, [graph.tensor(name) for name in inputs or ()])
+    settled = settle(graph, flags)
+    found, hints = tuple[Training, ...](), tuple[str, ...]()
+    if loss or not outputs:
+        found = find_training(settled.graph, initial, loss)
+        if not found:
+            assumed, hints = stand_in(settled.graph, loss)
+            found = (assumed,) if assumed is not None else ()
+    training = together(found)
+    if training is None:
+        settled = settle(graph, {name: not value for name, value in flags.items()})
+    graph = settled.graph
     layers = training_layers(graph) if training is not None else TrainingLayers(graph, frozenset(), ())
     graph = layers.graph
+    chosen = tuple(graph.tensor(name) for name in outputs or ())
     if training is not None:
-        backbone = backbone_of_loss(graph, training.loss)
-        chosen = tuple(graph.tensor(name) for name in outputs or ()) or backbone_outputs(graph, backbone, training.loss)
-        kept = graph.ancestors([training.loss.node, *(tensor.node for tensor in chosen)])
+        backbone = set().union(*(backbone_of_loss(graph, item.loss) for item in found))
+        read = (tensor for item in found for tensor in backbone_outputs(graph, backbone, item.loss))
+        chosen = chosen or tuple(dict.fromkeys(read))
     else:
-        chosen = tuple(graph.tensor(name) for name in outputs or ()) or inference_outputs(graph)
-        kept = graph.ancestors(tensor.node for tensor in chosen)
+        chosen = chosen or inference_outputs(graph)
+    kept = graph.ancestors([*(item.loss.node for item in found), *(tensor.node for tensor in chosen)])
     if not chosen:
         raise GraphError("no output found: name the network's outputs with --outputs")
     variables = _variables(graph, kept, training, initial)
     ends = {tensor.node for tensor in chosen}
-    found = _inputs(graph, chosen, kept, inputs)
-    delivered = [str(item.tensor) for item in found if is_delivery(whole[item.tensor.node])]
-    pipeline = whole.ancestors(item.tensor.node for item in found) - kept if delivered else set()
-    return Roles(
+    fed = _inputs(graph, chosen, kept, inputs)
+    delivered = [str(item.tensor) for item in fed if is_delivery(whole[item.tensor.node])]
+    pipeline = whole.ancestors(item.tensor.node for item in fed) - kept if delivered else set()
+    dropped = find_dropped(graph, kept, training, initial.values(), layers.absorbed, pipeline)
+    roles = Roles(
         graph=graph,
-        inputs=found,
+        inputs=fed,
         outputs=chosen,
-        loss=training.loss if training else None,
-        terms=terms(graph, training.loss, ends) if training else (),
-        optimizers=training.optimizers if training else (),
+        loss=None,
+        terms=(),
+        optimizers=(),
         variables=variables,
-        dropped=find_dropped(graph, kept, training, initial.values(), layers.absorbed, pipeline),
-        notes=(*_notes(graph, training, layers.absorbed), *layers.notes, *_pipeline_note(delivered)),
-        preparation=training.preparation if training else None,
+        dropped=(*dropped, *_branches(settled)),
+        notes=(
+            *_notes(graph, training, layers.absorbed),
+            *layers.notes,
+            *_pipeline_note(delivered),
+            *_flag_notes(settled, differences(open_graph, settled, kept, graph) if training else ()),
+            *hints,
+        ),
+        flags=flags if training else {name: not value for name, value in flags.items()},
+    )
+    trained = [
+        replace(
+            roles,
+            loss=item.loss,
+            terms=terms(graph, item.loss, ends),
+            optimizers=item.optimizers,
+            preparation=item.preparation,
+        )
+        for item in found
+    ]
+    return replace(trained[0], others=tuple(trained[1:])) if trained else roles
+
+
+def _branches(settled: Settled) -> tuple[Dropped, ...]:
+    """What is left of the branches that flags such as is_training do not take."""
+    return (Dropped("branches that a flag does not take", tuple(sorted(settled.dead))),) * bool(settled.dead)
+
+
+def _flag_notes(settled: Settled, differing: Sequence[str]) -> tuple[str, ...]:
+    """What became of flags such as is_training, and where the two forms of the network are not one layer's."""
+    if not settled.flags:
+        return ()
+    values = ", ".join(f"'{name}' is {value}" for name, value in settled.flags.items())
+    shown = f"{', '.join(differing[:3])}{' …' if len(differing) > 3 else ''}"
+    return (
+        f"{values} in what was read; set_train takes its place",
+        *(f"{shown}: what runs after training is something else, and is not in the network",) * bool(differing),
     )
 
 
 def _notes(graph: Graph, training: Training | None, absorbed: frozenset[str]) -> tuple[str, ...]:
     """What trains in the graph and will not in the generated code."""
-    updates = [node.name for node in running_updates(graph) if node.name not in absorbed] if training else []
+    known = {*absorbed, *(node.name for node in training.applies)} if training else set()
+    updates = [node.name for node in running_updates(graph) if node.name not in known] if training else []
     notes = training.notes if training else ()
     if not updates:
         return notes
@@ -122,7 +173,11 @@ def _inputs(graph: Graph, ends: Sequence[Tensor], kept: set[str], named: Iterabl
     backbone = graph.ancestors(tensor.node for tensor in ends)
     read = {tensor for name in kept for tensor in graph[name].inputs} | set(ends)
     given = list(dict.fromkeys(graph.tensor(name) for name in named or ()))
-    fed = [tensor for node in _natural(fed_inputs(graph)) for tensor in _deliveries(node)]
+    fed = [
+        tensor
+        for node in sorted(fed_inputs(graph), key=lambda node: natural(node.name))
+        for tensor in _deliveries(node)
+    ]
     if given:
         fed = given + [t for t in fed if graph[t.node].attr("dtypes") and t not in given]
     found = []
@@ -143,15 +198,6 @@ def _inputs(graph: Graph, ends: Sequence[Tensor], kept: set[str], named: Iterabl
 def _deliveries(node: Node) -> list[Tensor]:
     """The outputs of a placeholder: several where it stands for a pipeline or for a node that was cut."""
     return [Tensor(node.name, index) for index in range(len(node.attr("dtypes") or (None,)))]
-
-
-def _natural(nodes: list[Node]) -> list[Node]:
-    """Placeholder, Placeholder_1 … Placeholder_10: numbers as numbers, so that a shuffled graph gives the same."""
-
-    def key(node: Node) -> list[tuple[int, str]]:
-        return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", node.name)]
-
-    return sorted(nodes, key=key)
 
 
 def _variables(

@@ -17,10 +17,13 @@ from tf2ms.graph import Graph, Node, Tensor, build_graph
 from tf2ms.graph.build import is_variable
 from tf2ms.layout import Layout, assign_layout, channels_first_perm
 from tf2ms.rewrite import rewrite
-from tf2ms.rules.optimizer import is_apply
+from tf2ms.rules.optimizer import apply_inputs, is_apply
+from tf2ms.rules.optimizer import find_rule as find_optimizer_rule
 from tf2ms.rules.registry import find_rule, layout_of
 from tf2ms.source import infer_shapes, read_source
-from tf2ms.split import Optimizer, Roles, split
+from tf2ms.split import Optimizer, Roles, Update, split
+from tf2ms.split.applies import find_applies
+from tf2ms.split.dropped import STATISTICS
 from tf2ms.split.initializers import find_initializers
 from tf2ms.verify.types import Place
 
@@ -63,16 +66,25 @@ class Layer:
 
 @dataclass(frozen=True)
 class Apply:
-    """One variable's update in the graph: the gradient that it gets, and its slots by MindSpore's names."""
+    """One variable's update in the graph: the gradient that it gets, and its slots by MindSpore's names.
+
+    `gradient` is None where the graph has none: TensorFlow's is then that of tf.gradients, of the variable's `node`.
+    Where it is one of single rows, `rows` are their numbers.
+    """
 
     variable: str
-    gradient: str
+    node: str
+    gradient: str | None
     slots: Mapping[str, str]
+    rows: str | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a verification needs to know of the graph and of the generated file."""
+    """Everything that a verification needs to know of the graph and of the generated file.
+
+    `train_ops` make one update; `statistics` are the variables of running statistics, each with the node that moves it.
+    """
 
     graph_def: Any
     graph: Graph
@@ -85,13 +97,21 @@ class Plan:
     terms: tuple[str, ...]
     applies: tuple[Apply, ...]
     train_ops: tuple[str, ...]
+    statistics: Mapping[str, str]
     positions: Mapping[str, int]
     load_weights: Callable[[], Mapping[str, np.ndarray]] | None = None
+    loss: str | None = None
 
     @property
     def variables(self) -> list[dict[str, Any]]:
         """Every variable of the graph, as the TensorFlow worker wants them."""
         return variables_of(self.graph, self._needed)
+
+    @property
+    def flags(self) -> dict[str, np.ndarray]:
+        """What is fed to say that the network trains, or that it does not: `is_training` and its like."""
+        flags = self.roles.flags.items()
+        return {f"{name}:0": np.array(value) for name, value in flags if not is_variable(self.graph[name])}
 
     @property
     def _needed(self) -> set[str]:
@@ -109,6 +129,15 @@ class Plan:
             if layer.place.node == node:
                 return layer.place
         return Place(node)
+
+    def place_of_variable(self, variable: str) -> Place:
+        """The place of the layer that holds a variable's parameter."""
+        for item in self.map["parameters"]:
+            if item["variable"] == variable:
+                owner = item["name"].rpartition(".")[0]
+                layer = next((layer for layer in self.layers if layer.place.path == owner), None)
+                return Place(variable, item["name"], layer.place.line if layer else None)
+        return Place(variable)
 
     def between(self, tensor: str) -> tuple[str, ...]:
         """The nodes, in order, that lead from layers and inputs to a tensor: those that no hook on a layer sees."""
@@ -129,13 +158,19 @@ class Plan:
 
 
 def make_plan(
-    source: Any, folder: str | Path, shapes: Mapping[str, Any] | None = None, signature: str | None = None
+    source: Any,
+    folder: str | Path,
+    shapes: Mapping[str, Any] | None = None,
+    signature: str | None = None,
+    loss: str | None = None,
 ) -> Plan:
-    """Reads the graph and the generated folder.
+    """Reads the graph and the generated folder; of several losses `loss` names the one to train by.
 
-    Raises: SourceError if there is no generated project in `folder` or it is not of this graph.
+    Raises: SourceError if there is no generated project in `folder` or it is not of this graph, or has no such loss.
     """
     mapping, module = read_map(folder)
+    chosen = _one_loss(mapping, loss)
+    mapping = {**mapping, "loss": chosen["loss"]} if chosen else mapping
     found = read_source(source, signature)
     graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
     fed = [item["tensor"] for item in mapping["inputs"]]
@@ -165,10 +200,24 @@ def make_plan(
         ),
         terms=tuple(str(term) for term in roles.terms),
         applies=applies,
-        train_ops=_train_ops(graph) if applies else (),
+        train_ops=_train_ops(graph, {u.node for u in roles.updates} if chosen else None)
+        if any(apply.gradient for apply in applies)
+        else (),
+        statistics=_statistics(graph, roles),
         positions=positions,
         load_weights=found.load_weights,
+        loss=chosen["name"] if chosen else None,
     )
+
+
+def _one_loss(mapping: Mapping[str, Any], name: str | None) -> Mapping[str, Any] | None:
+    """The entry of the map for one of several losses, the first unless named; None where there are not several."""
+    losses = mapping.get("losses", [])
+    found = [item for item in losses if name in (None, item["name"], item["loss"], item["loss"].removesuffix(":0"))]
+    if name is not None and not found:
+        known = ", ".join(item["name"] for item in losses) or "one loss alone, which needs no name"
+        raise SourceError(f"the generated project has no loss '{name}': it has {known}")
+    return found[0] if found else None
 
 
 def read_map(folder: str | Path) -> tuple[dict[str, Any], Path]:
@@ -269,16 +318,37 @@ def variables_of(graph: Graph, needed: Collection[str]) -> list[dict[str, Any]]:
 def _applies(graph: Graph, optimizer: Optimizer) -> Iterator[Apply]:
     for update in optimizer.updates:
         slots = {optimizer.rule.slots[name]: node for name, node in update.slots.items()}
-        yield Apply(_variable_name(graph[update.variable]), str(update.gradient), slots)
+        gradient = None if optimizer.assumed else str(update.gradient)
+        rows = str(_rows(graph, update)) if update.sparse else None
+        yield Apply(_variable_name(graph[update.variable]), update.variable, gradient, slots, rows)
 
 
-def _train_ops(graph: Graph) -> tuple[str, ...]:
-    """The apply ops, and the updates that wait for them: beta powers, the global step, moving averages."""
+def _rows(graph: Graph, update: Update) -> Tensor:
+    """The numbers of the rows of a sparse gradient: as they were before those that occur twice were added up."""
+    node = next(node for node in find_applies(graph) if node.name == update.node)
+    rule = find_optimizer_rule(node)
+    assert rule is not None
+    rows: Tensor = apply_inputs(node, rule)["indices"]
+    added_up = graph[rows.node].op == "Unique" and graph[update.gradient.node].op != "UnsortedSegmentSum"
+    return graph[rows.node].inputs[0] if added_up else rows
+
+
+def _statistics(graph: Graph, roles: Roles) -> dict[str, str]:
+    updates = [name for group in roles.dropped if group.reason == STATISTICS for name in group.nodes]
+    moved = ((graph[name].inputs[0].node, name) for name in updates if graph[name].inputs)
+    return {_variable_name(graph[variable]): name for variable, name in moved if is_variable(graph[variable])}
+
+
+def _train_ops(graph: Graph, only: Collection[str] | None = None) -> tuple[str, ...]:
+    """The apply ops, and the updates that wait for them: beta powers, the global step, moving averages.
+
+    `only` are the apply ops of one of several losses.
+    """
     waiting: dict[str, list[str]] = {}
     for node in graph:
         for source in (*node.control, *(tensor.node for tensor in node.inputs)):
             waiting.setdefault(source, []).append(node.name)
-    found = {node.name for node in graph if is_apply(node.op)}
+    found = {node.name for node in graph if (is_apply(node.op) if only is None else node.name in only)}
     stack = list(found)
     while stack:
         for name in waiting.get(stack.pop(), ()):
