@@ -22,6 +22,7 @@ from tf2ms.torch.target import (
     PLACEMENT,
     Bound,
     NoForm,
+    Suffix,
     bind,
     call_arguments,
     check_unused,
@@ -421,6 +422,25 @@ class Rewriter(cst.CSTTransformer):
         if not fixed:
             return function
         return cst.Call(cst.Name(self.use("partial")), lay_out([cst.Arg(function), *fixed], []))
+
+    @cached_property
+    def saves(self) -> bool:
+        """Whether the file writes or reads checkpoints."""
+        return any(v.kind == "symbol" and v.name in ("torch.save", "torch.load") for v in self.analysis.values.values())
+
+    def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.BaseExpression:
+        """`"best.pth.tar"`, wherever a checkpoint's path is made."""
+        if original_node in self.standing or "://" in original_node.value or not self.saves:
+            return updated_node
+        return cst.ensure_type(updated_node.visit(Suffix(".pth.tar", ".pth", ".pt")), cst.SimpleString)
+
+    def leave_FormattedStringText(
+        self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
+    ) -> cst.FormattedStringText:
+        """Likewise in an f-string."""
+        if not self.saves:
+            return updated_node
+        return cst.ensure_type(updated_node.visit(Suffix(".pth.tar", ".pth", ".pt")), cst.FormattedStringText)
 
     def leave_FormattedStringExpression(
         self, original_node: cst.FormattedStringExpression, updated_node: cst.FormattedStringExpression

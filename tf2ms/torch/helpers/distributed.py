@@ -25,3 +25,13 @@ def all_reduce(tensor, op="sum"):
     """The sum, mean, largest or smallest of a tensor over all processes."""
     total = ops.AllReduce("sum" if op == "avg" else op)(tensor)
     return total / communication.get_group_size() if op == "avg" else total
+
+
+def data_parallel(net):
+    """What DistributedDataParallel does first: every process starts with the network of the first."""
+    if is_initialized():
+        first = communication.get_rank() == 0
+        for parameter in net.get_parameters():
+            value = parameter.astype(ms.float32) if first else ops.zeros(parameter.shape, ms.float32)
+            ops.assign(parameter, ops.AllReduce()(value).astype(parameter.dtype))
+    return net

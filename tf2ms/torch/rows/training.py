@@ -7,7 +7,7 @@ import libcst as cst
 from tf2ms.torch.analysis import derives_from
 from tf2ms.torch.rewrite import DROP, Call
 from tf2ms.torch.table import row, rule
-from tf2ms.torch.target import code, literal
+from tf2ms.torch.target import Suffix, code, literal
 
 FILES = "tests/torch/test_scripts.py runs it"
 CHECKPOINTS = "tests/torch/test_checkpoints.py runs it"
@@ -150,34 +150,11 @@ row("Optimizer.param_groups", "self.param_groups", untested="the same in MindSpo
 
 
 # Saving and loading
-class _Suffix(cst.CSTTransformer):
-    """`"model.pth"` → `"model.ckpt"` within an expression."""
-
-    def __init__(self) -> None:
-        self.changed = False
-
-    def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
-        text, quote = updated_node.value[:-1], updated_node.value[-1]
-        return updated_node.with_changes(value=self._suffix(text) + quote)
-
-    def leave_FormattedStringText(
-        self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
-    ) -> cst.FormattedStringText:
-        return updated_node.with_changes(value=self._suffix(updated_node.value))
-
-    def _suffix(self, text: str) -> str:
-        for suffix in (".pth.tar", ".pth", ".pt", ".bin", ".tar"):
-            if text.endswith(suffix):
-                self.changed = True
-                return text.removesuffix(suffix) + ".ckpt"
-        return text
-
-
 def _checkpoint_name(call: Call, name: str) -> cst.BaseExpression:
     node = call.arg(name)
     if node is None:
         raise call.fail("the file is not given")
-    suffix = _Suffix()
+    suffix = Suffix()
     result = node.visit(suffix)
     if not suffix.changed:
         call.note("MindSpore's checkpoints end with .ckpt, which is added where it lacks")
@@ -455,15 +432,29 @@ row(
     gives="none",
     ignored="args kwargs",
 )
-for _kind in ("DataParallel", "DistributedDataParallel"):
-    for _place in ("torch.nn", "torch.nn.parallel"):
-        row(
-            f"{_place}.{_kind}(module, *args, **kwargs)",
-            lambda call: call.arg("module"),
-            untested="needs several devices",
-            gives="first",
-            note="each process runs the whole network; its gradients are averaged over the processes",
-        )
+for _place in ("torch.nn", "torch.nn.parallel"):
+    row(
+        f"{_place}.DataParallel(module, *args, **kwargs)",
+        lambda call: call.arg("module"),
+        untested="needs several devices",
+        gives="first",
+        note="one process uses one device; start several with msrun, after communication.init()",
+    )
+
+
+def _distributed(call: Call) -> object:
+    """helper.data_parallel(module)."""
+    return call.expr("helper.data_parallel(module)")
+
+
+for _place in ("torch.nn", "torch.nn.parallel", "torch.nn.parallel.distributed"):
+    row(
+        f"{_place}.DistributedDataParallel(module, *args, **kwargs)",
+        _distributed,
+        untested=MSRUN,
+        gives="first",
+        note="each process runs the whole network; its gradients are averaged over the processes",
+    )
 
 # Statements without meaning in MindSpore
 for _name in (
