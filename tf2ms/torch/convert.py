@@ -14,11 +14,13 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 from tf2ms.errors import SourceError, Tf2msError
-from tf2ms.torch.analysis import Analysis, dotted, is_library
+from tf2ms.torch.analysis import Analysis
 from tf2ms.torch.names import names_of
+from tf2ms.torch.output import FROM, IMPORTS
 from tf2ms.torch.report import FileReport
-from tf2ms.torch.rewrite import FROM, IMPORTS, Rewriter
-from tf2ms.torch.training import Package
+from tf2ms.torch.rewrite import Rewriter
+from tf2ms.torch.scopes import dotted, is_library
+from tf2ms.torch.steps import Package
 from tf2ms.torch.values import UNKNOWN
 
 MAX_BYTES = 20_000_000

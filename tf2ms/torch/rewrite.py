@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import libcst as cst
@@ -13,10 +12,14 @@ from libcst import matchers as m
 from libcst.metadata import CodeRange
 
 from tf2ms.torch import table
-from tf2ms.torch.analysis import Analysis, ClassInfo, dotted, integer, is_library, owner_by_name
+from tf2ms.torch.analysis import Analysis
+from tf2ms.torch.calls import Call
 from tf2ms.torch.derivatives import Derivatives
+from tf2ms.torch.output import DROP, EQUAL, IMPORTS, Importer, commented, is_dropped, root_of, settle, words_of
 from tf2ms.torch.plain import train_epochs
 from tf2ms.torch.report import Item
+from tf2ms.torch.scopes import ClassInfo, dotted, integer, is_library
+from tf2ms.torch.steps import Package, statements_of
 from tf2ms.torch.table import Row
 from tf2ms.torch.target import (
     PLACEMENT,
@@ -34,49 +37,10 @@ from tf2ms.torch.target import (
     parse,
     variadic_value,
 )
-from tf2ms.torch.training import Package, Planner, statements_of
-from tf2ms.torch.values import UNKNOWN, Value
+from tf2ms.torch.tells import owner_by_name
+from tf2ms.torch.training import Planner
+from tf2ms.torch.values import Value
 
-# How generated code names what it imports, in the order of the import lines.
-IMPORTS = {
-    "argparse": "import argparse",
-    "contextlib": "import contextlib",
-    "copy": "import copy",
-    "json": "import json",
-    "math": "import math",
-    "os": "import os",
-    "random": "import random",
-    "ms": "import mindspore as ms",
-    "np": "import numpy as np",
-    "partial": "from functools import partial",
-    "Image": "from PIL import Image",
-    "mint": "from mindspore import mint",
-    "nn": "from mindspore import nn",
-    "ops": "from mindspore import ops",
-    "mnp": "from mindspore import numpy as mnp",
-    "dataset": "from mindspore import dataset",
-    "vision": "from mindspore.dataset import vision",
-    "ds_transforms": "from mindspore.dataset import transforms as ds_transforms",
-    "optim": "from mindspore.experimental import optim",
-    "communication": "from mindspore import communication",
-}
-FROM = {  # modules whose names are imported one by one
-    "mindspore.common.initializer": [
-        "Dirac",
-        "HeNormal",
-        "HeUniform",
-        "Normal",
-        "Orthogonal",
-        "Sparse",
-        "TruncatedNormal",
-        "Uniform",
-        "XavierNormal",
-        "XavierUniform",
-        "initializer",
-    ],
-}
-IMPORTED_NAMES = {name for names in FROM.values() for name in names}
-DROP = cst.Name("__tf2ms_drop__")
 UNRESOLVED_METHODS = {
     "backward": "Tensor",
     "zero_grad": "Optimizer",
@@ -93,98 +57,6 @@ UNRESOLVED_METHODS = {
     "modules": "Module",
     "named_modules": "Module",
 }
-
-
-@dataclass
-class Call:
-    """A call as a rule sees it: arguments by PyTorch's names, and ways to answer."""
-
-    row: Row
-    original: cst.Call
-    updated: cst.Call
-    bound: Bound
-    rewriter: Rewriter
-    receiver: cst.BaseExpression | None = None
-    receiver_value: Value = UNKNOWN
-    looked_at: set[str] = field(default_factory=set)
-    path: bool = True
-
-    def arg(self, name: str) -> cst.BaseExpression | None:
-        """The expression of an argument, already converted; None when it is not given."""
-        self.looked_at.add(name)
-        if name == "self":
-            return self.receiver
-        found = self.bound.given.get(name)
-        return found.value if found is not None else None
-
-    def literal(self, name: str, default: object = ...) -> object:
-        """The value of an argument when it is literal; `default` when not given; `...` when it is not literal."""
-        node = self.arg(name)
-        return default if node is None else literal(node)
-
-    def value(self, name: str) -> Value:
-        """What is known of an argument."""
-        for parameter, arg in zip(self._order(), self.original.args, strict=False):
-            if parameter == name:
-                return self.rewriter.analysis.value(arg.value)
-        return UNKNOWN
-
-    def value_at(self, position: int) -> Value:
-        """What is known of an argument by its place."""
-        return self.rewriter.analysis.value(self.original.args[position].value)
-
-    def _order(self) -> list[str]:
-        names = [p.name for p in self.row.parameters or () if p.kind != "kw"]
-        return [
-            arg.keyword.value if arg.keyword is not None else names[i] if i < len(names) else ""
-            for i, arg in enumerate(self.original.args)
-        ]
-
-    def expr(self, template: str, **values: cst.BaseExpression) -> cst.BaseExpression:
-        """A MindSpore expression with arguments filled in by name."""
-        if not self.path:
-            raise NoForm("it is called through a variable")
-        names = {**{k: v.value for k, v in self.bound.given.items()}, **values}
-        if self.receiver is not None:
-            names.setdefault("self", self.receiver)
-        return fill(self.rewriter.imported(cst.parse_expression(template)), names)
-
-    def defaults(self) -> dict[str, cst.BaseExpression]:
-        """The defaults of the arguments that are not given."""
-        return {
-            p.name: cst.parse_expression(p.default)
-            for p in self.row.parameters or ()
-            if p.default is not None and p.name not in self.bound.given
-        }
-
-    def assign(self, value: cst.BaseExpression) -> cst.BaseExpression:
-        """The value; where the call is a statement, it is assigned to the receiver."""
-        self.rewriter.assigned[self.original] = value
-        return value
-
-    def statements(self, *lines: str) -> cst.BaseExpression:
-        """Statements in the place of the one that the call is."""
-        self.rewriter.lines[self.original] = list(lines)
-        return DROP
-
-    def apply(self, target: str) -> cst.BaseExpression:
-        """The call converted by another right side."""
-        return self.rewriter.apply_target(self, target, self.path)
-
-    def fail(self, reason: str) -> NoForm:
-        """The answer that there is no form: `raise call.fail("why")`."""
-        return NoForm(reason)
-
-    def note(self, reason: str) -> None:
-        """A remark for the report."""
-        self.rewriter.note(self.original, self.row.name, reason)
-
-
-@dataclass
-class Insertions:
-    """Statements that go before others."""
-
-    before: dict[cst.CSTNode, list[cst.BaseStatement]] = field(default_factory=dict)
 
 
 class Rewriter(cst.CSTTransformer):
@@ -280,7 +152,7 @@ class Rewriter(cst.CSTTransformer):
 
     def imported(self, expression: cst.BaseExpression) -> cst.BaseExpression:
         """An expression of the table, its modules imported."""
-        transformer = _Import(self)
+        transformer = Importer(self)
         result = expression.visit(transformer)
         assert isinstance(result, cst.BaseExpression)
         return result
@@ -330,7 +202,7 @@ class Rewriter(cst.CSTTransformer):
         if isinstance(node.target, cst.Attribute | cst.Subscript):
             self.skip.add(node.target)
 
-    def visit_Import(self, node: cst.Import) -> bool:
+    def visitImporter(self, node: cst.Import) -> bool:
         return False
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
@@ -414,11 +286,11 @@ class Rewriter(cst.CSTTransformer):
             if not argument.keyword:
                 continue
             if not argument.uses:
-                fixed.append(cst.Arg(argument.value, cst.Name(argument.keyword), equal=_EQUAL))
+                fixed.append(cst.Arg(argument.value, cst.Name(argument.keyword), equal=EQUAL))
             elif argument.uses[0] in row.changed and len(argument.uses) == 1 and argument.keyword:
                 default = cst.parse_expression(defaults[argument.uses[0]] or "None")
                 value = fill(argument.value, {argument.uses[0]: default})
-                fixed.append(cst.Arg(value, cst.Name(argument.keyword), equal=_EQUAL))
+                fixed.append(cst.Arg(value, cst.Name(argument.keyword), equal=EQUAL))
         if not fixed:
             return function
         return cst.Call(cst.Name(self.use("partial")), lay_out([cst.Arg(function), *fixed], []))
@@ -663,8 +535,10 @@ class Rewriter(cst.CSTTransformer):
                 values[parameter.name] = cst.parse_expression(parameter.default)
         if receiver is not None:
             values["self"] = receiver
-        used = {n for n in values if n in _words(code(expression))}
-        missing = [p.name for p in row.parameters or () if p.name in _words(code(expression)) and p.name not in values]
+        used = {n for n in values if n in words_of(code(expression))}
+        missing = [
+            p.name for p in row.parameters or () if p.name in words_of(code(expression)) and p.name not in values
+        ]
         if missing:
             raise NoForm(f"its argument {missing[0]} is not given")
         check_unused(row, bound, used)
@@ -685,9 +559,9 @@ class Rewriter(cst.CSTTransformer):
             self.regions -= original_node in self.region_nodes
             if marks and isinstance(result, cst.FlattenSentinel):
                 first, *rest = result.nodes
-                result = cst.FlattenSentinel([_commented(first, marks), *rest])
+                result = cst.FlattenSentinel([commented(first, marks), *rest])
             elif marks and isinstance(result, cst.CSTNode):
-                result = _commented(result, marks)
+                result = commented(result, marks)
             elif marks and self.marks:
                 self.marks[-1].extend(marks)
             self.results[original_node] = result
@@ -792,7 +666,7 @@ class Rewriter(cst.CSTTransformer):
         if isinstance(statement, cst.SimpleStatementLine):
             text = code(statement)
             if "ms.value_and_grad" in text:
-                statement = statement.visit(_Import(self))  # type: ignore[assignment]
+                statement = statement.visit(Importer(self))  # type: ignore[assignment]
         return statement
 
     def leave_SimpleStatementLine(
@@ -808,7 +682,7 @@ class Rewriter(cst.CSTTransformer):
                 return self._instead(updated_node, self.lines[call])
         body = [self._assignment(o, n) for o, n in zip(original_node.body, updated_node.body, strict=True)]
         updated_node = updated_node.with_changes(body=body)
-        kept = [small for small in updated_node.body if not _dropped(small)]
+        kept = [small for small in updated_node.body if not is_dropped(small)]
         if kept and len(kept) < len(updated_node.body):
             kept[-1] = kept[-1].with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
             return updated_node.with_changes(body=kept)
@@ -938,8 +812,8 @@ class Rewriter(cst.CSTTransformer):
             self.converted(original, code(original), "ops.assign")
             template = self.imported(cst.parse_expression("ops.assign(parameter, value)"))
             return cst.Expr(fill(template, {"parameter": updated.targets[0].target.value, "value": updated.value}))
-        if dotted(target) and self.analysis.is_path(_root(target)) and isinstance(target, cst.Attribute):
-            full = self.analysis.value(_root(target)).name + dotted(target).removeprefix(dotted(_root(target)))
+        if dotted(target) and self.analysis.is_path(root_of(target)) and isinstance(target, cst.Attribute):
+            full = self.analysis.value(root_of(target)).name + dotted(target).removeprefix(dotted(root_of(target)))
             if is_library(full) and ".backends." in full:
                 self.converted(original, code(original), "(dropped)")
                 return cst.Expr(DROP)
@@ -997,7 +871,7 @@ class Rewriter(cst.CSTTransformer):
         self, statement: cst.SimpleStatementLine, lines: Sequence[str]
     ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
         """Other statements in the place of one, under its comments."""
-        made = [s.visit(_Import(self)) for s in statements_of(lines)]
+        made = [s.visit(Importer(self)) for s in statements_of(lines)]
         if not made:
             return statement.with_changes(body=[cst.Expr(DROP)])
         made[0] = made[0].with_changes(leading_lines=statement.leading_lines)  # type: ignore[union-attr]
@@ -1106,75 +980,3 @@ _CONTEXTS = frozenset(
         "torch.autograd.detect_anomaly",
     ]
 )
-_EQUAL = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
-
-
-def _dropped(node: cst.CSTNode) -> bool:
-    """Whether a small statement is a call without meaning in MindSpore."""
-    return isinstance(node, cst.Expr) and node.value is DROP
-
-
-def settle(body: Sequence[cst.BaseStatement]) -> tuple[list[cst.BaseStatement], list[cst.EmptyLine]]:
-    """Takes dropped statements out; their comments go to the next statement, or are returned at the end."""
-    result: list[cst.BaseStatement] = []
-    comments: list[cst.EmptyLine] = []
-    for statement in body:
-        if isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1 and _dropped(statement.body[0]):
-            comments += [line for line in statement.leading_lines if line.comment is not None or not comments]
-            if statement.trailing_whitespace.comment is not None:
-                comments.append(cst.EmptyLine(comment=statement.trailing_whitespace.comment))
-            continue
-        if comments:
-            blank = all(line.comment is None for line in comments)
-            lines = statement.leading_lines if blank else [*comments, *statement.leading_lines]  # type: ignore[attr-defined]
-            if blank and not statement.leading_lines:  # type: ignore[attr-defined]
-                lines = comments
-            statement = statement.with_changes(leading_lines=lines)
-            comments = []
-        result.append(statement)
-    return result, [line for line in comments if line.comment is not None]
-
-
-def _root(node: cst.BaseExpression) -> cst.BaseExpression:
-    while isinstance(node, cst.Attribute):
-        node = node.value
-    return node
-
-
-def _words(text: str) -> set[str]:
-    return set("".join(c if c.isalnum() or c == "_" else " " for c in text).split())
-
-
-class _Import(cst.CSTTransformer):
-    """Imports the modules that an expression of the table names, under their local names."""
-
-    def __init__(self, rewriter: Rewriter):
-        self.rewriter = rewriter
-        self.attributes: set[cst.CSTNode] = set()
-
-    def visit_Attribute(self, node: cst.Attribute) -> None:
-        self.attributes.add(node.attr)
-
-    def visit_Arg(self, node: cst.Arg) -> None:
-        if node.keyword is not None:
-            self.attributes.add(node.keyword)
-
-    def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.BaseExpression:
-        if isinstance(original_node.value, cst.Name) and original_node.value.value == "helper":
-            return cst.Name(self.rewriter.help(original_node.attr.value))
-        return updated_node
-
-    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
-        if original_node in self.attributes or (
-            original_node.value not in IMPORTS and original_node.value not in IMPORTED_NAMES
-        ):
-            return updated_node
-        return cst.Name(self.rewriter.use(original_node.value))
-
-
-def _commented(node: cst.CSTNode, marks: Sequence[str]) -> cst.CSTNode:
-    """A statement with comment lines above it."""
-    if not hasattr(node, "leading_lines"):
-        return node
-    lines = [cst.EmptyLine(comment=cst.Comment(text)) for text in marks]
-    return node.with_changes(leading_lines=[*node.leading_lines, *lines])

@@ -7,120 +7,37 @@ that `loss` depends on move into a local `forward_fn`, which returns the loss an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Protocol
 
 import libcst as cst
 import libcst.matchers as m
 
-from tf2ms.torch import plain, table
+from tf2ms.torch import plain
 from tf2ms.torch.analysis import Analysis
-from tf2ms.torch.names import Names, fresh, leaves, names_of, read_elsewhere
+from tf2ms.torch.names import fresh, leaves, names_of, read_elsewhere
+from tf2ms.torch.steps import (
+    Backward,
+    Converter,
+    ModuleCalls,
+    OptimizerMakers,
+    Plan,
+    Settle,
+    Tools,
+    assigns,
+    blocks_in,
+    calls_in,
+    calls_in_block,
+    needed_before,
+    parsed,
+    part_of,
+    returned,
+    value_of,
+    with_gradients,
+)
 from tf2ms.torch.target import code, literal, parenthesized
-from tf2ms.torch.values import Value
 
 _CLIPS = {"torch.nn.utils.clip_grad_norm_": "norm", "torch.nn.utils.clip_grad_value_": "value"}
-
-
-@dataclass
-class Backward:
-    """One `loss.backward()`."""
-
-    call: cst.Call
-    loss: cst.BaseExpression
-    index: int
-    scaler: cst.BaseExpression | None = None
-    first: int = 0
-    last: int = 0
-    again: list[int] = field(default_factory=list)  # earlier statements that the loss depends on through another step
-    optimizers: list[str] = field(default_factory=list)
-    accumulates: bool = False
-    function: str = "forward_fn"
-    grads: str = "grads"
-    more: list[Backward] = field(default_factory=list)  # later losses of the same step, added to this one
-    unscaled: bool = False
-    closure: bool = False  # the block is a closure, which the optimizer calls
-    other: cst.Call | None = None  # the backward of the else branch: the same loss without the scaler
-    scaled_if: cst.BaseExpression | None = None  # what decides between the two
-
-
-@dataclass
-class Plan:
-    """What happens to the statements of one block."""
-
-    body: Sequence[cst.BaseStatement]
-    backwards: list[Backward]
-    inputs: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)  # index of backward → inputs, extras
-    plain: plain.PlainStep | None = None
-    loop: cst.CSTNode | None = None  # before which a plain step's cell is made
-    inner: cst.CSTNode | None = None  # the loop whose body the block is
-    later: frozenset[str] = frozenset()  # names that are read after the block
-
-
-@dataclass(frozen=True)
-class Package:
-    """What one file must know of all.
-
-    distributed: the gradients are averaged over processes. freezes: some weights are not trained.
-    buffers: the names of registered buffers.
-    """
-
-    distributed: bool = False
-    freezes: bool = False
-    buffers: frozenset[str] = frozenset()
-
-
-Settle = Callable[[Sequence[cst.BaseStatement]], tuple[list[cst.BaseStatement], list[cst.EmptyLine]]]
-Converter = Callable[[cst.CSTNode], list[cst.BaseStatement]]
-
-
-class Tools(Protocol):
-    """What the planner needs of the rewriter."""
-
-    package: Package
-
-    def note(self, node: cst.CSTNode, source: str, reason: str) -> None:
-        """Notes a remark for the report."""
-
-    def imported(self, expression: cst.BaseExpression) -> cst.BaseExpression:
-        """An expression of the table, its modules imported."""
-
-    def help(self, name: str) -> str:
-        """The local name of a helper."""
-
-    def reads_dataset(self) -> bool:
-        """Whether the file looks at `loader.dataset`."""
-
-
-def calls_in(node: cst.CSTNode) -> Iterator[cst.Call]:
-    """Calls that stand as statements, in this block and in the blocks of its conditions."""
-    if isinstance(node, cst.SimpleStatementLine):
-        for small in node.body:
-            value = small.value if isinstance(small, cst.Expr | cst.Assign) else None
-            if isinstance(value, cst.Call):
-                yield value
-    elif isinstance(node, cst.If | cst.Else | cst.With):
-        for statement in node.body.body:
-            yield from calls_in(statement)
-        if isinstance(node, cst.If) and node.orelse is not None:
-            yield from calls_in(node.orelse)
-
-
-def calls_in_block(block: cst.BaseSuite) -> Iterator[cst.Call]:
-    """The calls that stand as statements in a block."""
-    for statement in block.body:
-        yield from calls_in(statement)
-
-
-def blocks_in(node: cst.CSTNode, deep: bool = True) -> Iterator[cst.BaseSuite]:
-    """The blocks of a condition or a context; `deep`: those within them too."""
-    if isinstance(node, cst.If | cst.Else | cst.With):
-        yield node.body
-        for statement in node.body.body if deep else ():
-            yield from blocks_in(statement)
-        if isinstance(node, cst.If) and node.orelse is not None:
-            yield from blocks_in(node.orelse, deep)
 
 
 class Planner:
@@ -262,7 +179,7 @@ class Planner:
         """
         region = [*(body[i] for i in backward.again), *body[backward.first : backward.last + 1]]
         needed = names_of(*region, backward.loss).early
-        if backward.last < backward.first and not any(_assigns(s, needed) for s in body[: backward.index]):
+        if backward.last < backward.first and not any(assigns(s, needed) for s in body[: backward.index]):
             raise ValueError("the loss is computed outside of this block")
         while block in self.outer:
             block, index = self.outer[block]
@@ -297,7 +214,7 @@ class Planner:
 
     def _computes(self, statement: cst.CSTNode) -> bool:
         """Whether a statement calls a module (or what may be one)."""
-        finder = _Calls(self.analysis)
+        finder = ModuleCalls(self.analysis)
         statement.visit(finder)
         return finder.found
 
@@ -309,7 +226,7 @@ class Planner:
             names = names_of(body[index])
             if names.writes & needed or self._is_bare_forward(body[index]):
                 wanted.append(index)
-                needed = _before(body[index], names, needed)
+                needed = needed_before(body[index], names, needed)
         wanted.reverse()
         for index in range(boundary - 1, -1, -1):
             names = names_of(body[index])
@@ -319,7 +236,7 @@ class Planner:
                 and not isinstance(body[index], cst.For | cst.While)
             ):
                 backward.again.insert(0, index)
-                needed = _before(body[index], names, needed)
+                needed = needed_before(body[index], names, needed)
             elif names.writes & needed and isinstance(body[index], cst.SimpleStatementLine):
                 needed -= names.writes - names.early
         computing = [i for i in wanted if self._computes(body[i])]
@@ -405,7 +322,7 @@ class Planner:
     @cached_property
     def makers(self) -> dict[str, str]:
         """The modules whose parameters optimizers were given, by the optimizers' names."""
-        finder = _Optimizers()
+        finder = OptimizerMakers()
         self.analysis.module.visit(finder)
         return finder.modules
 
@@ -436,7 +353,7 @@ class Planner:
             plan.inputs[position] = (inputs, extras)
         if any(b.accumulates for b in plan.backwards) and self.loops[-1]:
             for backward in plan.backwards:
-                self.before.setdefault(self.loops[-1][0], []).append(_parse(f"{backward.grads} = None"))
+                self.before.setdefault(self.loops[-1][0], []).append(parsed(f"{backward.grads} = None"))
         if self.style != "functional":
             self._find_plain(plan, outside)
         merged: dict[str, str] = {}
@@ -511,7 +428,7 @@ class Planner:
         if optimizer in merged:
             return [], merged[optimizer]
         sources = self._for_optimizer(plan, optimizer)
-        parts = [_part(b, optimizer) for b in sources]
+        parts = [part_of(b, optimizer) for b in sources]
         if len(parts) == 1:
             return [], parts[0]
         name = (
@@ -550,7 +467,7 @@ class Planner:
         condition = self._condition_without_step(plan, call, code(call.args[0].value))
         if condition is None:
             return [line]
-        self.before.setdefault(condition, []).append(_parse(line))  # the step needs it in either case
+        self.before.setdefault(condition, []).append(parsed(line))  # the step needs it in either case
         return []
 
     def _condition_without_step(self, plan: Plan, call: cst.Call, optimizer: str) -> cst.CSTNode | None:
@@ -627,7 +544,7 @@ class Planner:
                     continue
             made = converted(plan.body[index])
             if any(b.closure for b in plan.backwards):
-                made = [_with_gradients(s, plan.backwards[0].grads) for s in made]
+                made = [with_gradients(s, plan.backwards[0].grads) for s in made]
             result += made
             index += 1
         return result
@@ -646,7 +563,7 @@ class Planner:
         inside, _ = settle([s for statement in plan.body[first:last] for s in converted(statement)])
         before, comments = settle([s for statement in plan.body[:first] for s in converted(statement)])
         after, _ = settle([s for statement in plan.body[last:] for s in converted(statement)])
-        values = [_value(s) for s in inside]
+        values = [value_of(s) for s in inside]
         loss = values[-1] if step.loss else cst.parse_expression(expression(backward.loss))
         assert plan.loop is not None and plan.inner is not None and isinstance(loss, cst.BaseExpression)
         ahead = self.before.setdefault(plan.loop, [])
@@ -698,7 +615,7 @@ class Planner:
         if backward.scaler is not None and named:
             extras = [loss, *extras]
         returned = ", ".join([value, *extras])
-        lines: list[cst.BaseStatement] = [*inside, _parse(f"return {returned}")]
+        lines: list[cst.BaseStatement] = [*inside, parsed(f"return {returned}")]
         function = function.with_changes(body=cst.IndentedBlock(lines))
         if inside and hasattr(inside[0], "leading_lines"):
             blank = inside[0].leading_lines
@@ -715,106 +632,10 @@ class Planner:
         aux = ", has_aux=True" if extras else ""
         fresh = f"new_{backward.grads}" if backward.accumulates else backward.grads
         call = f"{target}, {fresh} = ms.value_and_grad({backward.function}, None, {weights}{aux})({', '.join(inputs)})"
-        statements: list[cst.BaseStatement] = [function, _parse(call)]
+        statements: list[cst.BaseStatement] = [function, parsed(call)]
         if self.tools.package.distributed:
-            statements.append(_parse(f"{fresh} = {self.tools.help('average_gradients')}({fresh})"))
+            statements.append(parsed(f"{fresh} = {self.tools.help('average_gradients')}({fresh})"))
         if backward.accumulates:
             joined = f"tuple(a + b for a, b in zip({backward.grads}, {fresh}))"
-            statements.append(_parse(f"{backward.grads} = {fresh} if {backward.grads} is None else {joined}"))
+            statements.append(parsed(f"{backward.grads} = {fresh} if {backward.grads} is None else {joined}"))
         return statements
-
-
-def _before(statement: cst.CSTNode, names: Names, needed: set[str]) -> set[str]:
-    """What must be known before a statement so that `needed` is known after it."""
-    settled = names.writes if isinstance(statement, cst.SimpleStatementLine) else set()
-    return (needed - settled) | names.early
-
-
-def _assigns(statement: cst.CSTNode, names: set[str]) -> bool:
-    """Whether a statement assigns one of the names."""
-    return bool(names_of(statement).writes & names)
-
-
-def returned(body: Sequence[cst.BaseStatement], loss: cst.BaseExpression) -> bool:
-    """Whether a function ends with returning the loss."""
-    last = body[-1].body[0] if isinstance(body[-1], cst.SimpleStatementLine) else None
-    return isinstance(last, cst.Return) and last.value is not None and code(last.value) == code(loss)
-
-
-def _with_gradients(statement: cst.BaseStatement, grads: str) -> cst.BaseStatement:
-    """`return loss` → `return loss, grads`."""
-    last = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
-    if not isinstance(last, cst.Return) or last.value is None:
-        return statement
-    pair = cst.Tuple([cst.Element(last.value), cst.Element(cst.Name(grads))], lpar=[], rpar=[])
-    return statement.with_changes(body=[last.with_changes(value=pair)])
-
-
-def _value(statement: cst.BaseStatement) -> cst.BaseExpression | None:
-    """The value of an assignment."""
-    small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
-    return small.value if isinstance(small, cst.Assign) else None
-
-
-def _part(backward: Backward, optimizer: str) -> str:
-    """An optimizer's share of the gradients."""
-    if len(backward.optimizers) == 1:
-        return backward.grads
-    position = backward.optimizers.index(optimizer)
-    start = " + ".join(f"len({o}.parameters)" for o in backward.optimizers[:position])
-    stop = " + ".join(f"len({o}.parameters)" for o in backward.optimizers[: position + 1])
-    last = position == len(backward.optimizers) - 1
-    return f"{backward.grads}[{start}:{'' if last else stop}]"
-
-
-def _parse(text: str) -> cst.BaseStatement:
-    statement = cst.parse_statement(text + "\n")
-    assert isinstance(statement, cst.BaseStatement)
-    return statement
-
-
-def statements_of(lines: Sequence[str]) -> list[cst.BaseStatement]:
-    """Lines of text as statements."""
-    return [_parse(line) for line in lines]
-
-
-class _Calls(cst.CSTVisitor):
-    """Finds calls of modules, or of what may use one."""
-
-    def __init__(self, analysis: Analysis):
-        self.analysis = analysis
-        self.found = False
-
-    def visit_Call(self, node: cst.Call) -> None:
-        value = self.analysis.value(node.func)
-        arguments = [self.analysis.value(a.value).kind for a in node.args]
-        if value.kind == "module" or (
-            value.kind in ("function", "method", "") and self._may_compute(node, value, arguments)
-        ):
-            self.found = True
-
-    def _may_compute(self, node: cst.Call, value: Value, arguments: list[str]) -> bool:
-        if value.kind == "":
-            if not isinstance(node.func, cst.Attribute):
-                return True
-            return table.find(f"Tensor.{node.func.attr.value}") is None and node.func.attr.value not in (
-                "append",
-                "update",
-            )
-        if value.kind == "method":
-            return value.of[1].kind == "module" or "module" in arguments
-        return "module" in arguments
-
-
-class _Optimizers(cst.CSTVisitor):
-    """Finds `optimizer = optim.X(module.parameters(), …)`: the modules by the optimizers' names, as written."""
-
-    def __init__(self) -> None:
-        self.modules: dict[str, str] = {}
-
-    def visit_Assign(self, node: cst.Assign) -> None:
-        if isinstance(node.value, cst.Call) and node.value.args:
-            first = node.value.args[0].value
-            if isinstance(first, cst.Call) and isinstance(first.func, cst.Attribute):
-                module = code(first.func.value)
-                self.modules.update({code(t.target): module for t in node.targets})

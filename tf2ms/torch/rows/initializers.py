@@ -6,7 +6,7 @@ import math
 
 import libcst as cst
 
-from tf2ms.torch.rewrite import Call
+from tf2ms.torch.calls import Call
 from tf2ms.torch.table import Example, forward, row, rule
 from tf2ms.torch.target import from_literal
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from tf2ms.torch.rewrite import Call
+from tf2ms.torch.calls import Call
 from tf2ms.torch.table import Example, forward, row, rule
 from tf2ms.torch.target import code
 

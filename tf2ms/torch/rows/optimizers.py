@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tf2ms.torch.rewrite import Call
+from tf2ms.torch.calls import Call
 from tf2ms.torch.table import row, rule
 from tf2ms.torch.target import from_literal
 

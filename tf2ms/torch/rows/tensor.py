@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import libcst as cst
 
-from tf2ms.torch.rewrite import DROP, Call
+from tf2ms.torch.calls import Call
+from tf2ms.torch.output import DROP
 from tf2ms.torch.table import both, forward, row, rule
 from tf2ms.torch.target import code
 

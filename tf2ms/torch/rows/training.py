@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import libcst as cst
 
-from tf2ms.torch.analysis import derives_from
-from tf2ms.torch.rewrite import DROP, Call
+from tf2ms.torch.calls import Call
+from tf2ms.torch.output import DROP
+from tf2ms.torch.scopes import derives_from
 from tf2ms.torch.table import row, rule
 from tf2ms.torch.target import Suffix, code, literal
 
