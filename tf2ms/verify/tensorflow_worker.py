@@ -28,11 +28,12 @@ class Side:
         checkpoint: str | None = None,
         brought: str | None = None,
         values: str | None = None,
+        kept: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Imports the graph and gives its variables their values.
 
         All from `values`, or else those of `checkpoint`, or of what the source `brought` along, where they hold them,
-        and the initializers' where they do not.
+        and the initializers' where they do not. `kept` are the random numbers of dropouts, which are fed.
         """
         import tensorflow as tf
 
@@ -58,6 +59,7 @@ class Side:
                     self._writes[name] = tf.raw_ops.Assign(ref=handle, value=value, validate_shape=False).op
         config = v1.ConfigProto(intra_op_parallelism_threads=threads or 0, inter_op_parallelism_threads=threads or 0)
         self._session = v1.Session(graph=self._graph, config=config)
+        self._kept = list(kept)
         self._sliced: dict[tuple[str, int], Any] = {}
         if values is not None:
             self.restore(values)
@@ -100,7 +102,7 @@ class Side:
     def run(self, feeds: str, tensors: Sequence[str], path: str, samples: int | None = None) -> None:
         """Writes the values of `tensors`; only the first `samples` of the batch if given."""
         fetches = [self._slice(name, samples) if samples else name for name in tensors]
-        values = self._session.run(fetches, dict(SavedArrays(feeds)))
+        values = self._session.run(fetches, self._batch(feeds))
         save_arrays(path, dict(zip(tensors, values, strict=True)))
 
     def differentiate(self, loss: str, nodes: Mapping[str, str]) -> dict[str, str | None]:
@@ -132,7 +134,7 @@ class Side:
 
         One run for each seed, with inputs and variables moved by a unit in the last place at most; None leaves them.
         """
-        batch, values, wanted = dict(SavedArrays(feeds)), dict(SavedArrays(weights)), SavedArrays(reference)
+        batch, values, wanted = self._batch(feeds), dict(SavedArrays(weights)), SavedArrays(reference)
         found = dict.fromkeys(tensors, 0.0)
         for seed in seeds:
             moved = partial(_moved, random=None if seed is None else np.random.default_rng(seed))
@@ -148,15 +150,22 @@ class Side:
     ) -> None:
         """One update: writes `before:NAME`, `gradient:NAME` and `after:NAME`."""
         kept = {f"before:{name}": value for name, value in self._state(state).items()}
-        fetched, _ = self._session.run([dict(gradients), train_ops], dict(SavedArrays(feeds)))
+        fetched, _ = self._session.run([dict(gradients), train_ops], self._batch(feeds))
         kept.update({f"gradient:{name}": np.asarray(value) for name, value in fetched.items()})
         save_arrays(before, kept)
         save_arrays(path, self._state(state))
 
     def train(self, feeds: str, loss: str, train_ops: list[str], steps: int) -> list[float]:
         """Runs freely; returns the loss at each step."""
-        batch = dict(SavedArrays(feeds))
+        batch = self._batch(feeds)
         return [float(self._session.run([loss, train_ops], batch)[0]) for _ in range(steps)]
+
+    def _batch(self, feeds: str) -> dict[str, np.ndarray]:
+        """What is fed; with numbers next to 1 in place of dropouts' random ones, so that every element is kept."""
+        batch = dict(SavedArrays(feeds))
+        drawn = self._session.run(self._kept, batch) if self._kept else []
+        ones = (np.full_like(array, np.nextafter(array.dtype.type(1), array.dtype.type(0))) for array in drawn)
+        return batch | dict(zip(self._kept, ones, strict=True))
 
     def _state(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         values = self._session.run([self._reads[name] for name in names])
