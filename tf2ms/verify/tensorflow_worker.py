@@ -57,8 +57,10 @@ class Side:
                 else:
                     self._reads[name] = handle
                     self._writes[name] = tf.raw_ops.Assign(ref=handle, value=value, validate_shape=False).op
-        config = v1.ConfigProto(intra_op_parallelism_threads=threads or 0, inter_op_parallelism_threads=threads or 0)
-        self._session = v1.Session(graph=self._graph, config=config)
+        self._config = v1.ConfigProto(
+            intra_op_parallelism_threads=threads or 0, inter_op_parallelism_threads=threads or 0
+        )
+        self._session = v1.Session(graph=self._graph, config=self._config)
         self._kept = list(kept)
         self._sliced: dict[tuple[str, int], Any] = {}
         if values is not None:
@@ -113,6 +115,9 @@ class Side:
             variables = [self._graph.get_tensor_by_name(f"{node}:0") for node in nodes.values()]
             found = tf.gradients(self._graph.get_tensor_by_name(loss), variables)
             dense = [None if gradient is None else tf.convert_to_tensor(gradient).name for gradient in found]
+        values = self._state(self._held)
+        self._session = tf.compat.v1.Session(graph=self._graph, config=self._config)  # loops have more outputs now
+        self._assign(values)
         return dict(zip(nodes, dense, strict=True))
 
     def whole(self, gradients: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
