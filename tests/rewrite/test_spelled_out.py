@@ -295,3 +295,64 @@ def test_weights_that_freezing_computed():
     assert transposes(conversion.code) == 0 and "(12, 1, 1)" in conversion.code, conversion.code
     assert "ms.Tensor([" not in conversion.code
     assert relative(conversion.run({"x:0": x})[0], expected) < 1e-5
+
+
+def _by_hand(x, axes, epsilon, gamma, beta, form):
+    """Normalisation as people write it."""
+    mean = tf.reduce_mean(x, axes, keepdims=True)
+    if form == "moments":
+        mean, variance = tf.nn.moments(x, axes, keepdims=True)
+        return tf.nn.batch_normalization(x, mean, variance, beta, gamma, epsilon)
+    variance = tf.reduce_mean(tf.square(x - mean), axes, keepdims=True)
+    if form == "pow":
+        return gamma * ((x - mean) / ((variance + epsilon) ** 0.5)) + beta
+    if form == "scaled first":
+        return gamma * (x - mean) / tf.sqrt(variance + epsilon) + beta
+    return beta + (x - mean) * tf.math.rsqrt(epsilon + variance) * gamma
+
+
+@pytest.mark.parametrize("form", ["moments", "pow", "scaled first", "rsqrt"])
+@pytest.mark.parametrize("kind", ["layer", "instance"])
+def test_normalisation_by_hand(kind, form, tmp_path):
+    def make():
+        if kind == "layer":
+            x = dense(placeholder([4, 6], "x"), 8)
+            y = _by_hand(x, [-1], 1e-3, variable("gamma", [8]), variable("beta", [8]), form)
+            return dense(y, 3, "end")
+        x = conv(placeholder([2, 6, 6, 3], "x"), [3, 3], 4)
+        y = _by_hand(x, [1, 2], 1e-3, variable("gamma", [4]), variable("beta", [4]), form)
+        return conv(y, [1, 1], 2, name="end")
+
+    wanted = "nn.LayerNorm((8,), epsilon=0.001)" if kind == "layer" else "nn.GroupNorm(4, 4, eps=0.001)"
+    code = _trained(make, tmp_path, wanted, lacks=("sqrt",))
+    assert transposes(code) == 0
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_group_normalisation(plain):
+    tf.random.set_seed(0)
+    model = tf.keras.Sequential(
+        [
+            tf.keras.layers.Input((6, 5, 4)),
+            tf.keras.layers.Conv2D(6, 3, padding="same"),
+            tf.keras.layers.GroupNormalization(3, scale=not plain, center=not plain, gamma_initializer="uniform"),
+            tf.keras.layers.Conv2D(2, 1),
+        ]
+    )
+    graph, x, expected, output = _keras_frozen(model, (6, 5, 4))
+    conversion = tf2ms.convert(graph, outputs=[output])
+    assert "nn.GroupNorm(3, 6, eps=0.001)" in conversion.code, conversion.code
+    assert "reshape" not in conversion.code and transposes(conversion.code) == 0, conversion.code
+    assert relative(conversion.run({"x:0": x})[0], expected) < 1e-5
+
+
+def test_what_only_looks_like_a_normalisation(tmp_path):
+    def make():
+        x = conv(placeholder([2, 6, 6, 3], "x"), [3, 3], 4)
+        mean = tf.reduce_mean(x, [1, 2], keepdims=True)
+        other = tf.reduce_mean(tf.square(x - mean), [1], keepdims=True)  # not over the same axes
+        y = (x - mean) / tf.sqrt(other + 1e-3) * variable("gamma", [4])
+        deviation = tf.reduce_mean(tf.abs(y - tf.reduce_mean(y, [1, 2], keepdims=True)), [1, 2], keepdims=True)
+        return (y - tf.reduce_mean(y, [1, 2], keepdims=True)) / tf.sqrt(deviation + 1e-3)
+
+    _trained(make, tmp_path, "ops.sqrt(", lacks=("Norm(",))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from tf2ms.graph import Node, Tensor
 from tf2ms.graph.constant import FOLDED_OPS
 from tf2ms.rewrite import View, rewrites
+from tf2ms.rewrite.normalisation import normalisation
 
 
 @rewrites(*FOLDED_OPS)
@@ -17,3 +18,7 @@ def folded(view: View, node: Node) -> Node | None:
         return None
     attrs = {"dtype": value.dtype.name, "value": value}
     return replace(node, op="Const", inputs=(), attrs=attrs, shapes=(value.shape,))
+
+
+rewrites("Add", "AddV2", "Sub")(normalisation)  # once more, now that computed scales are constants
+rewrites("Mul", "RealDiv")(normalisation)

@@ -114,6 +114,26 @@ def pool1d(op: Op) -> Expression:
     return cell(op.tensor(0), defaults={"kernel_size": 1, "stride": 1, "pad_mode": "valid"})
 
 
+@rule(
+    "GroupNorm",
+    layout=channels_of(input=0, output=0),
+    form="nn.GroupNorm",
+    note="group normalisation; instance normalisation with one channel a group",
+)
+def group_norm(op: Op) -> Expression:
+    """Keras's GroupNormalization, and instance normalisation as it is spelled out."""
+    gamma, beta = with_default(op.weight(1), "ones"), with_default(op.weight(2), "zeros")
+    cell = Cell(
+        "nn.GroupNorm",
+        ("num_groups", op.attr("groups")),
+        ("num_channels", gamma.shape[0]),
+        eps=op.attr("epsilon"),
+        gamma=gamma,
+        beta=beta,
+    )
+    return cell(op.tensor(0), defaults={"eps": 1e-5})
+
+
 def _normalised(node: Node, graph: Graph) -> Need:
     shape = graph[node.inputs[1].node].weight_shape() or ()
     return _along(node, graph) if len(shape) == 1 else keeps_order(node, graph)

@@ -27,6 +27,7 @@ _SHORT = {
     "nn.AvgPool2d": "pool",
     "nn.LayerNorm": "norm",
     "LayerNorm2d": "norm",
+    "nn.GroupNorm": "norm",
     "nn.Conv2dTranspose": "up",
 }
 
