@@ -15,6 +15,7 @@ from tf2ms.split.applies import find_applies
 from tf2ms.split.layers import DEFAULT_RATE
 from tf2ms.verify.inputs import make_batch
 
+_NUMBERS = frozenset("float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split())
 _RANDOM = ("RandomUniform", "StatelessRandomUniform", "StatelessRandomUniformV2")
 
 
@@ -46,7 +47,7 @@ def fed_beside(graph: Graph, roles: Roles, fed: Collection[str], batch_size: int
         {"tensor": f"{node.name}:0", "shape": node.shape(), "dtype": node.attr("dtype", "float32")}
         for node in graph
         if node.op in ("Placeholder", "PlaceholderV2")
-        and node.attr("dtype") not in ("string", "resource", "variant")
+        and node.attr("dtype") in _NUMBERS
         and f"{node.name}:0" not in waiting
     ]
     return Beside({**make_batch(graph, rest, batch_size, seed=1), **feeds}, tuple(dict.fromkeys(kept)))
