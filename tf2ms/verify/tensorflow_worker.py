@@ -40,29 +40,15 @@ class Side:
         v1 = tf.compat.v1
         v1.disable_eager_execution()
         self._variables = {item["name"]: item for item in variables}
-        graph_def = v1.GraphDef()
+        self._definition = v1.GraphDef()
         with open(graph, "rb") as file:
-            graph_def.ParseFromString(file.read())
-        self._graph = tf.Graph()
-        with self._graph.as_default():
-            tf.graph_util.import_graph_def(graph_def, name="")
-            self._reads, self._writes, self._fed = {}, {}, {}
-            for name, item in self._variables.items():
-                handle = self._graph.get_tensor_by_name(f"{item['node']}:0")
-                value = v1.placeholder(item["dtype"])
-                self._fed[name] = value
-                if item["resource"]:
-                    self._reads[name] = tf.raw_ops.ReadVariableOp(resource=handle, dtype=item["dtype"])
-                    self._writes[name] = tf.raw_ops.AssignVariableOp(resource=handle, value=value)
-                else:
-                    self._reads[name] = handle
-                    self._writes[name] = tf.raw_ops.Assign(ref=handle, value=value, validate_shape=False).op
+            self._definition.ParseFromString(file.read())
         self._config = v1.ConfigProto(
             intra_op_parallelism_threads=threads or 0, inter_op_parallelism_threads=threads or 0
         )
-        self._session = v1.Session(graph=self._graph, config=self._config)
+        self._import()
+        self._open()
         self._kept = list(kept)
-        self._sliced: dict[tuple[str, int], Any] = {}
         if values is not None:
             self.restore(values)
             return {}
@@ -71,6 +57,31 @@ class Side:
 
             return self._initialize(read_weights(checkpoint))
         return self._initialize(SavedArrays(brought) if brought is not None else None)
+
+    def _import(self) -> None:
+        """The graph afresh, with a way to read and to write each variable."""
+        import tensorflow as tf
+
+        self._graph = tf.Graph()
+        self._sliced: dict[tuple[str, int], Any] = {}
+        with self._graph.as_default():
+            tf.graph_util.import_graph_def(self._definition, name="")
+            self._reads, self._writes, self._fed = {}, {}, {}
+            for name, item in self._variables.items():
+                handle = self._graph.get_tensor_by_name(f"{item['node']}:0")
+                value = tf.compat.v1.placeholder(item["dtype"])
+                self._fed[name] = value
+                if item["resource"]:
+                    self._reads[name] = tf.raw_ops.ReadVariableOp(resource=handle, dtype=item["dtype"])
+                    self._writes[name] = tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+                else:
+                    self._reads[name] = handle
+                    self._writes[name] = tf.raw_ops.Assign(ref=handle, value=value, validate_shape=False).op
+
+    def _open(self) -> None:
+        import tensorflow as tf
+
+        self._session = tf.compat.v1.Session(graph=self._graph, config=self._config)
 
     def _initialize(self, stored: Mapping[str, np.ndarray] | None) -> dict[str, Any]:
         items = self._variables.values()
@@ -108,15 +119,19 @@ class Side:
         save_arrays(path, dict(zip(tensors, values, strict=True)))
 
     def differentiate(self, loss: str, nodes: Mapping[str, str]) -> dict[str, str | None]:
-        """Adds tf.gradients of the loss for each variable's node; returns the tensors, None where there is none."""
+        """Adds tf.gradients of the loss for each variable's node; returns the tensors, None where there is none.
+
+        The graph must not have run: tf.gradients gives loops more outputs. So it is imported once more.
+        """
         import tensorflow as tf
 
+        values = self._state(self._held)
+        self._import()
         with self._graph.as_default():
             variables = [self._graph.get_tensor_by_name(f"{node}:0") for node in nodes.values()]
             found = tf.gradients(self._graph.get_tensor_by_name(loss), variables)
             dense = [None if gradient is None else tf.convert_to_tensor(gradient).name for gradient in found]
-        values = self._state(self._held)
-        self._session = tf.compat.v1.Session(graph=self._graph, config=self._config)  # loops have more outputs now
+        self._open()
         self._assign(values)
         return dict(zip(nodes, dense, strict=True))
 
