@@ -15,6 +15,9 @@ _RUNS = 3
 
 _ROUNDS = 4
 
+_RANDOM = 0.1
+"""From here on a gradient that differs from itself is not rounded otherwise but drawn."""
+
 
 def gradients(sides: Sides) -> Iterator[Check | str]:
     """The gradient of each trained variable; where one misses the bar, TensorFlow's own spread is measured too."""
@@ -67,6 +70,13 @@ def gradient_tensors(sides: Sides, worker: Worker) -> dict[str, str | None]:
         return {**own, **(worker.call("whole", gradients=rows) if rows else {})}
     nodes = {apply.variable: apply.node for apply in applies}
     return dict(worker.call("differentiate", loss=str(sides.plan.roles.loss), nodes=nodes))
+
+
+def _drawn(sides: Sides, tensors: list[str]) -> set[str]:
+    """The gradients that are not the same when TensorFlow runs once more as it did."""
+    files = {"feeds": sides.path("feeds"), "weights": sides.path("weights"), "reference": sides.path("gradients")}
+    again = sides.tensorflow.call("spread", **files, tensors=tensors, seeds=[None])
+    return {tensor for tensor, size in again.items() if size > _RANDOM}
 
 
 def _spread(sides: Sides, wanted: Mapping[str, str], found: Mapping[str, Difference]) -> tuple[dict[str, float], int]:
