@@ -8,6 +8,7 @@ from typing import Any
 import graphs
 import pytest
 import tensorflow as tf
+from tensorflow.python.training.moving_averages import assign_moving_average
 
 from tf2ms.errors import SourceError
 from tf2ms.verify.audit import audit
@@ -127,7 +128,11 @@ def residual() -> Any:
     def normalised(x: Any, name: str) -> Any:
         with v1.variable_scope(name):
             scale, offset = graphs.weights("gamma", [6]), graphs.weights("beta", [6])
-            return v1.nn.fused_batch_norm(x, scale, offset, epsilon=1e-3, is_training=True)[0]
+            x, *own = v1.nn.fused_batch_norm(x, scale, offset, epsilon=1e-3, is_training=True)
+            for part, value in zip(("moving_mean", "moving_variance"), own, strict=False):
+                running = v1.get_variable(part, [6], initializer=v1.ones_initializer(), trainable=False)
+                assign_moving_average(running, value, 0.9, zero_debias=False)
+        return x
 
     with v1.variable_scope("stem"):
         x = tf.nn.relu(normalised(tf.nn.conv2d(x, graphs.weights("weights", [3, 3, 3, 6]), 2, "SAME"), "bn"))
