@@ -215,6 +215,7 @@ def _gradient_region(
     everything = (1 << len(gradients)) - 1
     candidates = [graph[name] for name in order if reach[name] == everything and _is_ones(graph, graph[name])]
     candidates = [node for node in candidates if node.name in named] or candidates
+    candidates = [node for node in candidates if "_grad/" not in node.name] or candidates
     if not candidates:
         raise GraphError("no loss found: the gradients do not start from one; name it with --loss")
 
