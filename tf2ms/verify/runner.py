@@ -33,7 +33,9 @@ def load_network(conversion: Conversion) -> Any:
     network = load_module(conversion.code, conversion.stem).create_network()
     if conversion.weights is not None:
         values = {name: ms.Parameter(ms.Tensor(value), name=name) for name, value in conversion.weights.items()}
-        ms.load_param_into_net(network, values, strict_load=True)
+        missing, unknown = ms.load_param_into_net(network, values, strict_load=True)
+        if missing or unknown:
+            raise RuntimeError(f"the network has no values for {missing}, and no parameters for {unknown}")
     return network.set_train(False)
 
 
