@@ -28,6 +28,14 @@ def fill(form: str, operands: Sequence[ast.expr], names: Mapping[str, str]) -> a
             key = node.id.removeprefix("_place_")
             return operands[int(key)] if key.isdigit() else name(names[key])
 
+        def visit_Call(self, node: ast.Call) -> ast.expr:
+            """`x.reshape(2, -1)` for `x.reshape((2, -1))`."""
+            self.generic_visit(node)
+            match node:
+                case ast.Call(ast.Attribute(attr="reshape"), [ast.Tuple([_, *_] as sizes)]):
+                    node.args = sizes
+            return node
+
     import copy
 
     return Filler().visit(copy.deepcopy(tree))

@@ -25,6 +25,9 @@ _MOTIFS: Mapping[tuple[str, ...], tuple[str, str]] = {
 
 _MAX_STEPS = 24
 
+_MAX_INPUTS = 4
+"""A function of more arguments is harder to read than the formula."""
+
 
 def make_functions(program: Program, names: Names) -> tuple[Program, list[Function]]:
     """The program with its repeated formulas called by name; the formula that saves most comes first.
@@ -39,7 +42,7 @@ def make_functions(program: Program, names: Names) -> tuple[Program, list[Functi
         for index, step in enumerate(body.steps):
             if _is_formula(step) and len(step.outputs) == 1:
                 members, inputs = _tree(body, index)
-                if 2 <= len(members) <= _MAX_STEPS:
+                if 2 <= len(members) <= _MAX_STEPS and len(inputs) <= _MAX_INPUTS:
                     found[_key(body, members, inputs)].append((members, inputs))
         best = max(
             found.values(), key=lambda trees: ((len(trees) - 1) * len(trees[0][0]), len(trees[0][0])), default=[]
@@ -94,7 +97,9 @@ def _function(body: Body, tree: tuple[list[int], tuple[Tensor, ...]], names: Nam
     members, inputs = tree
     steps = tuple(body.steps[index] for index in members)
     ops = tuple(step.op for step in steps)
-    name, doc = _MOTIFS.get(ops, ("_".join(identifier(op) for op in reversed(ops[-3:])), "A formula of the graph."))
+    name, doc = _MOTIFS.get(
+        ops, ("_".join(identifier(op.removesuffix("V2")) for op in reversed(ops[-3:])), "A formula of the graph.")
+    )
     arguments = ["x"] if len(inputs) == 1 else ["x", "y", "z"][: len(inputs)]
     if len(inputs) > 3:
         arguments = [f"x{number}" for number in range(1, len(inputs) + 1)]

@@ -70,6 +70,25 @@ class Body:
         users = [user for tensor in self.steps[index].outputs for user in self.readers.get(tensor, ())]
         return users[0] if len(users) == 1 and users[0] >= 0 else None
 
+    @cached_property
+    def _named_alike(self) -> Counter[tuple[str, ...]]:
+        """How many steps with weights have each prefix of a label, by scopes or by numbers."""
+        return Counter(
+            prefix
+            for step in self.steps
+            if has_weights(step)
+            for prefix in {*numbered_prefixes(step.label), *(step.label[:depth] for depth in range(1, _MAX_DEPTH))}
+        )
+
+    def owned_label(self, group: Group, name: str) -> tuple[str, ...]:
+        """The group's label; with `name` behind it where steps outside of the group go by that label too."""
+        label = group.label
+        inside = sum(has_weights(self.steps[index]) for index in group.steps)
+        if not label or self._named_alike[label] <= inside:
+            return label
+        is_scope = any(step.label[: len(label)] == label and len(step.label) > len(label) for step in self.steps)
+        return (*label, name) if is_scope else (*label[:-1], f"{label[-1]}_{name}")
+
     def sources(self, index: int) -> list[int]:
         """The steps that step `index` reads."""
         return [self.producer[tensor] for tensor in self.steps[index].inputs if tensor in self.producer]
@@ -190,22 +209,92 @@ def units(body: Body) -> Iterator[Group]:
         members = [start]
         while (follower := body.only_reader(members[-1])) is not None:
             layer = body.steps[follower].layer
-            if layer is None or layer.cls not in _UNIT_PARTS:
+            pointwise = len(members) == 1 and is_separable(step, body.steps[follower])
+            if layer is None or (layer.cls not in _UNIT_PARTS and not pointwise):
                 break
             members.append(follower)
-        if len(members) > 1:
+        before = body.sources(start)
+        if len(members) > 1 and not (len(before) == 1 and _leads(body, before[0], start)):
             group = body.group(members, step.label)
             if group is not None:
                 yield group
 
 
+def _leads(body: Body, index: int, start: int) -> bool:
+    """Whether step `index` is the depthwise part of the separable convolution that goes on with `start`."""
+    return body.only_reader(index) == start and is_separable(body.steps[index], body.steps[start])
+
+
+def is_separable(first: Step, second: Step) -> bool:
+    """Whether the two are a depthwise convolution and the one of kernel 1 that joins its channels."""
+    pointwise = second.layer is not None and second.layer.cls == "nn.Conv2d" and not is_depthwise(second)
+    return is_depthwise(first) and pointwise and arguments_of(second).get("kernel_size") == 1
+
+
+def is_depthwise(step: Step) -> bool:
+    """Whether the layer is a convolution of each channel by itself."""
+    given = arguments_of(step)
+    alone = step.layer is not None and step.layer.cls == "nn.Conv2d" and given.get("group", 1) not in (None, 1)
+    return alone and given.get("group") == given.get("in_channels")
+
+
+def is_activation(step: Step) -> bool:
+    """Whether the step is a layer such as ReLU, which has no weights."""
+    return step.layer is not None and step.layer.cls in _ACTIVATIONS
+
+
 def unit_name(steps: Iterable[Step]) -> str | None:
     """The usual name of a chain of layers: ConvReLU; None if it is no unit."""
+    steps = tuple(steps)
+    if len(steps) > 1 and is_separable(steps[0], steps[1]):
+        rest = unit_name(steps[1:])
+        return rest and f"Separable{rest}"
     classes = [step.layer.cls if step.layer else "" for step in steps]
     known = {**_UNIT_STARTS, **_UNIT_PARTS}
     if not classes or classes[0] not in _UNIT_STARTS or any(cls not in known for cls in classes):
         return None
     return "".join(known[cls] for cls in classes)
+
+
+def attentions(body: Body) -> Iterator[Group]:
+    """Attention: from the dense layers that lead to a softmax between two products, to the one behind them."""
+    for index, step in enumerate(body.steps):
+        if step.layer is None and step.form.startswith("ops.softmax({0}"):
+            members = _attention(body, index)
+            if sum(has_weights(body.steps[member]) for member in members) == 4:
+                group = body.group(members, majority([body.steps[member].label for member in members]))
+                if group is not None:
+                    yield group
+
+
+def _attention(body: Body, softmax: int) -> set[int]:
+    """The steps from the dense layers above the softmax to the one below it; nothing if there are none."""
+    last: int | None = softmax
+    products = 0
+    while last is not None and not has_weights(body.steps[last]):
+        last = body.only_reader(last)
+        products += last is not None and len(body.steps[last].inputs) == 2
+    if last is None or products != 1 or not _is_dense(body.steps[last]):
+        return set()
+    above: set[int] = set()
+    first: set[int] = set()
+    stack = body.sources(last)
+    while stack and len(above) < _MAX_REGION:
+        index = stack.pop()
+        if index not in above and not has_weights(body.steps[index]):
+            above.add(index)
+            stack.extend(body.sources(index))
+        elif _is_dense(body.steps[index]):
+            first.add(index)
+    reached = set(first)
+    for index in sorted(above):
+        if any(source in reached for source in body.sources(index)):
+            reached.add(index)  # a mask, made elsewhere of other things, is an input
+    return {*reached, last}
+
+
+def _is_dense(step: Step) -> bool:
+    return step.layer is not None and step.layer.cls == "nn.Dense"
 
 
 def parts(body: Body) -> Iterator[Group]:
@@ -262,7 +351,13 @@ def _between(body: Body, fork: Any, join: int) -> set[int]:
 def majority(labels: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """The scope or the numbered prefix that most of the labels share: ("icp3",) for icp3_out0, icp3_pool …"""
     labels = [label for label in labels if label]
-    prefixes = Counter(prefix for label in labels for prefix in {*numbered_prefixes(label), label[:-1]} if prefix)
+    scopes_ = {label[:depth] for label in labels for depth in range(1, len(label))}
+    prefixes = Counter(
+        prefix
+        for label in labels
+        for prefix in {*numbered_prefixes(label), label if label in scopes_ else label[:-1]}
+        if prefix
+    )
     best = max(prefixes, key=lambda prefix: (prefixes[prefix], len(prefix[-1]), len(prefix), prefix), default=())
     if best and prefixes[best] * 2 > len(labels):
         return best

@@ -9,6 +9,7 @@ from typing import Any
 from tf2ms.rules.types import Step
 from tf2ms.structure.blocks import Family, parameter_count
 from tf2ms.structure.groups import Body, Group, has_weights, kind_of, majority
+from tf2ms.structure.motifs import motif_name
 
 _MAX_PERIOD = 8
 """A repeated run of more steps than this is not looked for where names say nothing."""
@@ -22,7 +23,7 @@ def runs(body: Body) -> Iterator[Group]:
     for members in sorted(_repeated(body), key=_saved, reverse=True):
         found = [body.group(steps, majority([body.steps[index].label for index in steps])) for steps in members]
         groups = [group for group in found if group is not None]
-        if len(groups) > 1 and _saved(members)[0] >= 0 and _is_easy_to_call(body, groups):
+        if len(groups) > 1 and _is_worth_it(body, members, groups) and _is_easy_to_call(body, groups):
             yield from groups
             return
 
@@ -63,6 +64,12 @@ def _saved(members: Sequence[Sequence[int]]) -> tuple[int, int]:
     """How many lines a class saves, which itself costs some; of as many, the longer run."""
     length = len(members[0])
     return len(members) * (length - 1) - length - 4, length
+
+
+def _is_worth_it(body: Body, members: Sequence[Sequence[int]], groups: Sequence[Group]) -> bool:
+    if len(groups) > 2 and motif_name([body.steps[index] for index in groups[0].steps], groups[0]):
+        return True
+    return _saved(members)[0] >= 0
 
 
 def _is_easy_to_call(body: Body, groups: Sequence[Group]) -> bool:
