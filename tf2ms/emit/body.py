@@ -19,6 +19,9 @@ _MAX_NESTED = 3
 _MAX_LINE = 80
 """A chain of calls longer than this goes on in a new line."""
 
+_SHORT = 46
+"""In a chain as short as this a function between the layers is no call too many."""
+
 _MAX_OPERAND = 56
 """An operand of several calls that is longer than this gets a name."""
 
@@ -177,7 +180,10 @@ class Writer:
         if len(step.inputs) > 2 and user.layer is not None:
             return False  # a join of several branches deserves a line of its own
         calls = user.layer is not None or "(" in user.form
-        return value.depth + calls <= _MAX_NESTED and (not calls or value.length <= _MAX_LINE)
+        most = _MAX_NESTED
+        if value.length <= _SHORT and (step.layer is None or user.layer is None):
+            most += 1  # a flatten between layers does not count
+        return value.depth + calls <= most and (not calls or value.length <= _MAX_LINE)
 
     def _returns_nested(self) -> bool:
         """Whether every output is a value read by nothing else, so that `return` can hold them all."""
@@ -196,7 +202,7 @@ class Writer:
             if not self.readers.get(tensor):
                 targets.append("_")
                 continue
-            chosen = self.variable_for(tensor, len(step.outputs))
+            chosen = self.variable_for(tensor, len(step.outputs), step.layer is not None)
             self.variable[tensor] = chosen
             targets.append(chosen)
         if len(step.outputs) == 1 and not self.readers.get(step.outputs[0]):
@@ -224,14 +230,23 @@ class Writer:
                 changed = f"{target}[{ast.unparse(index)}] = {ast.unparse(item)}"
         self.lines.append(changed or f"{', '.join(targets)} = {ast.unparse(value)}")
 
-    def variable_for(self, tensor: Tensor, outputs: int) -> str:
-        """`x` where the value carries the chain on and the old `x` is done with; else the tensor's own name."""
+    def variable_for(self, tensor: Tensor, outputs: int, is_layer: bool = False) -> str:
+        """`x` where the value carries the chain on and the old `x` is done with; else the tensor's own name.
+
+        A chain of layers beside an `x` that is still needed goes on with `y`.
+        """
         users = self.readers.get(tensor, [])
         carries_on = outputs == 1 and all(user is not None and self._goes_on(user, tensor) for user in users)
         chosen = self.names[tensor]
         if carries_on:
             only = [user for user in users if user is not None]
-            side = len(only) == 1 and len(only[0].inputs) == 1 and self.is_free("y") and "y" not in self.inputs
+            side = (
+                is_layer
+                and len(only) == 1
+                and len(only[0].inputs) == 1
+                and self.is_free("y")
+                and "y" not in self.inputs
+            )
             chosen = "x" if self.is_free("x") else "y" if side else chosen
         if self.nests_outputs and tensor in self.program.outputs and not self.is_free(chosen):
             chosen = f"new_{chosen}"

@@ -17,6 +17,7 @@ from tf2ms.structure.families import next_family
 from tf2ms.structure.flow import flow_names
 from tf2ms.structure.functions import make_functions
 from tf2ms.structure.groups import Body, Group, attentions, parts, scopes, units
+from tf2ms.structure.letters import lettered
 from tf2ms.structure.names import MODULE_CLASSES, Names, class_name, common_tokens_dropped, identifier
 from tf2ms.structure.runs import runs
 from tf2ms.structure.training import loss_weight_names, penalty_function, schedule_block, shared_attributes
@@ -54,6 +55,7 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
         program = _grouped(program, finder, blocks, class_names)
     if style == "blocks":
         program = make_chains(program, _MIN_UNITS)
+    program, classes = lettered(program, _used(blocks, program))
     program, functions = make_functions(program, function_names)
     inputs = _input_names(lowered)
     sums = tuple(penalty_function(name, formula) for name, formula in lowered.sums.items())
@@ -68,8 +70,7 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
     schedules = tuple(
         None if rate is None else schedule_block(rate, class_names.take("LearningRate")) for rate in lowered.schedules
     )
-    used = _used(blocks, program)
-    return Structure(lowered, used, (*functions, *sums, *loss_functions), network, loss, schedules, inputs)
+    return Structure(lowered, classes, (*functions, *sums, *loss_functions), network, loss, schedules, inputs)
 
 
 def _grouped(program: Program, finder: Finder, blocks: list[Block], class_names: Names) -> Program:

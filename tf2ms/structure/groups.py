@@ -262,7 +262,7 @@ def attentions(body: Body) -> Iterator[Group]:
         if step.layer is None and step.form.startswith("ops.softmax({0}"):
             members = _attention(body, index)
             if sum(has_weights(body.steps[member]) for member in members) == 4:
-                group = body.group(members, majority([body.steps[member].label for member in members]))
+                group = body.group(members, majority([body.steps[member].label for member in sorted(members)]))
                 if group is not None:
                     yield group
 
@@ -329,7 +329,7 @@ def regions(body: Body) -> Iterator[Group]:
             layer = body.steps[follower].layer if follower is not None else None
             if follower is not None and layer is not None and layer.cls in _ACTIVATIONS:
                 members.add(follower)
-            group = body.group(members, majority([body.steps[index].label for index in members]))
+            group = body.group(members, majority([body.steps[index].label for index in sorted(members)]))
             if group is not None and len(group.inputs) == 1:
                 yield group
 
@@ -355,14 +355,17 @@ def majority(labels: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     prefixes = Counter(
         prefix
         for label in labels
-        for prefix in {*numbered_prefixes(label), label if label in scopes_ else label[:-1]}
+        for prefix in {*numbered_prefixes(label), label if label in scopes_ or _is_numbered(label) else label[:-1]}
         if prefix
     )
     best = max(prefixes, key=lambda prefix: (prefixes[prefix], len(prefix[-1]), len(prefix), prefix), default=())
     if best and prefixes[best] * 2 > len(labels):
         return best
-    last = labels[-1][-1] if labels else ""
-    return labels[-1] if re.search(r"\d$", last) and not is_made_up(last) else ()
+    return labels[-1] if labels and _is_numbered(labels[-1]) else ()
+
+
+def _is_numbered(label: tuple[str, ...]) -> bool:
+    return bool(label) and re.search(r"\d$", label[-1]) is not None and not is_made_up(label[-1])
 
 
 def numbered_prefixes(label: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -110,8 +110,10 @@ def attention_roles(steps: Sequence[Step], group: Group) -> dict[int, str]:
     last = dense_before(group.outputs[0])
     if last is None or len(roles) < 3:
         return {}
-    scores = {place: "scores" for place, step in enumerate(steps) if step.op == "Softmax"}
-    return {**scores, **roles, last: "output"}
+    for place, step in enumerate(steps):
+        if step.op == "Softmax":
+            roles |= {place: "weights", makers[step.inputs[0]]: "scores"}
+    return {**roles, last: "output"}
 
 
 _MAX_LISTED = 60
