@@ -53,6 +53,7 @@ def optimizer_call(structure: Structure) -> dict[str, Any] | None:
             "body": [*body, f"return {optimizers[0].rule.cls}(groups, {constant}{more})"],
             "several": True,
             "schedule": False,
+            "assumed": None,
         }
     calls = [
         f"{optimizer.rule.cls}({', '.join(filter(None, [own, rate, setting]))}),"
@@ -62,6 +63,7 @@ def optimizer_call(structure: Structure) -> dict[str, Any] | None:
         "body": ["optimizers = [", *calls, "]", f"return {JOINT}(parameters, optimizers)"],
         "several": True,
         "schedule": False,
+        "assumed": None,
     }
 
 
@@ -75,6 +77,7 @@ def _alone(optimizer: Optimizer, structure: Structure) -> dict[str, Any]:
         "several": False,
         "learning_rate": default,
         "schedule": schedule is not None,
+        "assumed": optimizer.name if optimizer.assumed else None,
     }
 
 

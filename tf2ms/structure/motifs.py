@@ -125,8 +125,10 @@ def describe(groups: Sequence[Group], steps: Sequence[Step]) -> str:
     if unit_name(steps):
         words = {
             "nn.Conv2d": "Convolution",
+            "nn.Conv1d": "Convolution",
             "nn.Conv2dTranspose": "Transposed convolution",
             "nn.Dense": "Dense layer",
+            "nn.BatchNorm1d": "batch normalisation",
             "nn.BatchNorm2d": "batch normalisation",
         }
         parts = [words.get(step.layer.cls, step.layer.cls.removeprefix("nn.")) for step in steps if step.layer]
