@@ -40,6 +40,8 @@ def tidied(labels: Iterable[tuple[str, ...]], short: bool = False) -> dict[tuple
     behind a number that says it: stem_conv for convnext_stem/convnext_stem_conv, conv1 for conv1_conv.
     """
     found = [label for label in dict.fromkeys(labels) if label]
+    if short and say_nothing(found):
+        return dict.fromkeys(found, ())
     root = found[0][0] if found and any(len(label) > 1 for label in found) else ""
     held = {label: label[1:] if all(item[0] == root for item in found) else label for label in found}
     children: dict[tuple[str, ...], set[str]] = defaultdict(set)
@@ -62,6 +64,16 @@ def tidied(labels: Iterable[tuple[str, ...]], short: bool = False) -> dict[tuple
 def _is_second_trace(parts: set[str]) -> bool:
     """Whether nearly all of the names end in `_1`, or `_1_2`; Keras numbers a few of them otherwise."""
     return sum(re.search(r"_1(_\d+)?$", part) is not None for part in parts) >= 0.8 * len(parts)
+
+
+def say_nothing(labels: Iterable[tuple[str, ...]]) -> bool:
+    """Whether the names are just numbers, as tools that rewrite graphs give them: n17, node_203."""
+    last = [label[-1] for label in labels if label]
+    return len(last) > _A_FEW and sum(_NUMBER.fullmatch(part) is not None for part in last) >= 0.9 * len(last)
+
+
+_A_FEW = 8
+_NUMBER = re.compile(r"([A-Za-z]{0,2}|node|op|tensor|var|value|name|unnamed|layer)_?\d+")
 
 
 def _shortened(labels: dict[tuple[str, ...], tuple[str, ...]]) -> dict[tuple[str, ...], tuple[str, ...]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from tf2ms.graph import Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
-from tf2ms.lower.label import is_default_name, label
+from tf2ms.lower.label import is_default_name, label, say_nothing
 from tf2ms.rules.types import Lowered, Program, Step
 from tf2ms.structure.blocks import bare_roles, branch_names, default_name, distinct, make_block, ordered, replace_groups
 from tf2ms.structure.canonical import canonical
@@ -165,13 +165,14 @@ def _input_names(lowered: Lowered) -> dict[Tensor, str]:
     """A name for each input: its own, or where TensorFlow made that up, what it is for."""
     graph, roles = lowered.layout.graph, lowered.roles
     names, found = Names(), {}
+    nameless = say_nothing([step.label for step in lowered.network.steps])
     outputs = [identifier("_".join(label(graph[tensor.node])) or "output") for tensor in roles.outputs]
     for item in (*roles.fed("backbone"), *roles.fed("loss")):
         node = roles.graph[item.tensor.node]
         own = label(node)
         if own:
             own = (*own[:-1], re.sub(r"^serving_default_|_ph$|_placeholder$", "", own[-1]) or own[-1])
-        if own and _MADE_UP.match(own[-1]):
+        if own and (_MADE_UP.match(own[-1]) or nameless):
             own = ()
         if own and not (len(own) == 1 and node.op in PLACEHOLDER_OPS and is_default_name(own[0], node)):
             name = identifier("_".join(own))

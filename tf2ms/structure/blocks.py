@@ -191,6 +191,8 @@ def default_name(step: Step) -> str:
     layer = step.layer
     if isinstance(layer, BlockLayer) and layer.block is not None and unit_name(layer.block.program.steps):
         return default_name(layer.block.program.steps[0])
+    if isinstance(layer, ChainLayer):
+        return "blocks"
     if layer is not None:
         return _SHORT.get(layer.cls) or identifier(layer.cls.rpartition(".")[2])
     return weights_name(step) or _roles(step) or _SHORT.get(step.op) or identifier(step.op.removesuffix("V2"))

@@ -7,6 +7,7 @@ group steps (scopes, numbered siblings) the groups must still have the same form
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -299,8 +300,47 @@ def _is_dense(step: Step) -> bool:
 
 def parts(body: Body) -> Iterator[Group]:
     """Blocks of a network: what lies between a fork and its join, and what a numbered name holds together."""
-    yield from regions(body)
+    found = list(regions(body))
+    yield from found
+    yield from _without_sum(body, found)
     yield from numbered(body)
+
+
+def _without_sum(body: Body, found: Sequence[Group]) -> Iterator[Group]:
+    """Where the names say nothing: the layers of a residual block elsewhere, with no sum around them."""
+    taken = {index for group in found for index in group.steps}
+    chains: dict[tuple[Any, ...], None] = {}
+    for group in found:
+        *layers, last = group.steps
+        is_chain = all(body.only_reader(a) == b for a, b in itertools.pairwise(group.steps))
+        if body.steps[last].form == "{0} + {1}" and is_chain and not group.label and len(layers) > 1:
+            chains[tuple(_shape_of_use(body.steps[index]) for index in layers)] = None
+    for start in range(len(body.steps)):
+        for chain in chains:
+            members = _following(body, start, chain)
+            if members and taken.isdisjoint(members):
+                alone = body.group(members, ())
+                if alone is not None:
+                    taken.update(members)
+                    yield alone
+
+
+def _following(body: Body, start: int, chain: Sequence[Any]) -> list[int]:
+    """The steps from `start` on that are of these kinds, each reading just the one before; nothing if they are not."""
+    members: list[int] = []
+    index: int | None = start
+    for kind in chain:
+        if index is None or _shape_of_use(body.steps[index]) != kind:
+            return []
+        members.append(index)
+        index = body.only_reader(index)
+    return members
+
+
+def _shape_of_use(step: Step) -> tuple[Any, ...]:
+    """A layer's kind, and of what size the kernel is and whether channels are taken one by one."""
+    given = arguments_of(step)
+    return step.form, kind_of(step), given.get("kernel_size"), given.get("group", 1) in (None, 1)
 
 
 def regions(body: Body) -> Iterator[Group]:
