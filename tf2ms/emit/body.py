@@ -19,6 +19,9 @@ _MAX_NESTED = 3
 _MAX_LINE = 80
 """A chain of calls longer than this goes on in a new line."""
 
+_LINE = 112
+"""An expression of several operands that is longer than this is cut."""
+
 _SHORT = 46
 """In a chain as short as this a function between the layers is no call too many."""
 
@@ -38,6 +41,7 @@ class Pending:
     expression: ast.expr
     reads: tuple[Tensor, ...]
     layers: bool
+    step: Step | None = None
 
     @cached_property
     def depth(self) -> int:
@@ -125,7 +129,7 @@ class Writer:
                 write_flow(self, step)
                 continue
             attribute = self.attributes[id(step)]
-            operands = [self.take(tensor) for tensor in step.inputs]
+            operands = self._operands(step)
             places = {weight: self.prefix + weight_attribute(attribute, weight) for weight, _ in step.weights}
             expression = fill(step.form, [o.expression for o in operands], {**places, "layer": self.prefix + attribute})
             if id(step) in self.optional:
@@ -133,7 +137,7 @@ class Writer:
                 expression = ast.IfExp(flag, expression, otherwise)
             reads = tuple(tensor for operand in operands for tensor in operand.reads)
             layers = any(operand.layers for operand in operands) or step.layer is not None
-            value = Pending(expression, reads, layers)
+            value = Pending(expression, reads, layers, step)
             if step.form == "{0}" and isinstance(expression, ast.Name) and reads:
                 self._alias(step.outputs[0], reads[0], expression.id)
             elif len(step.outputs) == 1 and self._may_nest(step, value):
@@ -148,6 +152,18 @@ class Writer:
         inner.variable = {**self.variable, **inner.variable}
         inner.owned = set(self.owned)
         return inner
+
+    def _operands(self, step: Step) -> list[Pending]:
+        """What the step reads; where it would not fit a line, its longest calls get names first."""
+        operands = [self.take(tensor) for tensor in step.inputs]
+        while len(operands) > 1 and sum(operand.length for operand in operands) + len(step.form) > _LINE:
+            place = max(range(len(operands)), key=lambda index: operands[index].length * (operands[index].depth > 0))
+            longest = operands[place]
+            if not longest.depth or longest.step is None or longest.step.form == step.form == _SUM:
+                break
+            self._assign(longest.step, longest)
+            operands[place] = self.take(step.inputs[place])
+        return operands
 
     def take(self, tensor: Tensor) -> Pending:
         """The tensor as an operand: its pending expression, or its variable."""
@@ -179,7 +195,7 @@ class Writer:
             return not value.layers and (goes_on or value.length <= _MAX_OPERAND)
         if len(step.inputs) > 2 and user.layer is not None:
             return False  # a join of several branches deserves a line of its own
-        calls = user.layer is not None or "(" in user.form
+        calls = user.form.count(")(") + (user.layer is not None or "(" in user.form)
         most = _MAX_NESTED
         if value.length <= _SHORT and (step.layer is None or user.layer is None):
             most += 1  # a flatten between layers does not count

@@ -76,8 +76,8 @@ class View:
 
     def shape(self, tensor: Tensor) -> Shape:
         """The tensor's static shape."""
-        known = self.nodes[tensor.node].shape(tensor.index)
-        return self.nodes[tensor.node].weight_shape() if known is None else known
+        node = self.nodes[tensor.node]
+        return node.weight_shape() if node.is_weight() else node.shape(tensor.index)
 
     def vector(self, tensor: Tensor, size: int) -> Tensor | None:
         """The weight behind `tensor` as a vector, if it is one: ones before its last axis do not count."""

@@ -250,12 +250,12 @@ def _local_names(steps: Sequence[Step], attributes: Sequence[str], inputs: Seque
     for step, attribute in zip(steps, attributes, strict=True):
         for tensor in step.outputs:
             names[tensor] = attribute if len(step.outputs) == 1 else f"{attribute}_{tensor.index}"
-        if _REARRANGED.search(step.form) and step.layer is None and step.inputs[0] not in inputs:
+        if REARRANGED.search(step.form) and step.layer is None and step.inputs[0] not in inputs:
             names[step.outputs[0]] = names[step.inputs[0]]
     return {**names, **branch_names(steps, attributes)}
 
 
-_REARRANGED = re.compile(r"^\{0\}\.(reshape|transpose|swapaxes|squeeze)\(")
+REARRANGED = re.compile(r"^\{0\}\.(reshape|transpose|swapaxes|squeeze)\(")
 """What gives the same numbers in another shape needs no other name."""
 
 _COUNTED = re.compile(r"(conv|pool|dense|bn|block|relu|up)\d*")

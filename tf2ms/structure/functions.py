@@ -8,7 +8,7 @@ from typing import Any
 
 from tf2ms.graph import Tensor
 from tf2ms.rules.types import Program, Step
-from tf2ms.structure.blocks import ordered
+from tf2ms.structure.blocks import REARRANGED, default_name, ordered
 from tf2ms.structure.groups import Body
 from tf2ms.structure.names import Names, identifier
 from tf2ms.structure.types import Call, Function
@@ -101,10 +101,14 @@ def _function(body: Body, tree: tuple[list[int], tuple[Tensor, ...]], names: Nam
         ops, ("_".join(identifier(op.removesuffix("V2")) for op in reversed(ops[-3:])), "A formula of the graph.")
     )
     arguments = ["x"] if len(inputs) == 1 else ["x", "y", "z"][: len(inputs)]
+    if "Softmax" in ops and sum("matmul" in step.form for step in steps) == 2 and len(inputs) == 3:
+        name, doc, arguments = "attention", "Scaled dot-product attention.", ["query", "key", "value"]
     if len(inputs) > 3:
         arguments = [f"x{number}" for number in range(1, len(inputs) + 1)]
     local = dict(zip(inputs, arguments, strict=True))
-    local.update({tensor: identifier(step.op) for step in steps for tensor in step.outputs})
+    for step in steps:
+        kept = REARRANGED.search(step.form)
+        local.update(dict.fromkeys(step.outputs, local[step.inputs[0]] if kept else default_name(step)))
     return Function(names.take(name), doc, Program(steps, inputs, steps[-1].outputs), local)
 
 
