@@ -12,7 +12,7 @@ import numpy as np
 
 from tf2ms.rules.types import Code, Layer, Value
 from tf2ms.split import short_float
-from tf2ms.structure.types import Table
+from tf2ms.structure.types import BlockLayer, Table
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
@@ -88,7 +88,8 @@ def layer_text(layer: Layer) -> str:
     written = []
     for index, (key, value) in enumerate(layer.arguments):
         text = value_text(value, arguments)
-        follows = 0 < layer.positional == index and key in _NEXT_POSITIONAL
+        own = layer.defaults[:1] if isinstance(layer, BlockLayer) else ((key, value),)
+        follows = 0 < layer.positional == index and key in _NEXT_POSITIONAL and own[0][0] == key
         unnamed = index < layer.positional or key == "**" or follows
         written.append(f"{key if key == '**' else ''}{text}" if unnamed else f"{key}={text}")
     return f"{layer.cls}({', '.join(written)})"

@@ -295,6 +295,8 @@ def _rank(parameter: Parameter) -> int:
     """Where everybody expects a parameter: channels from the input to the output, kernel, stride, the rest."""
     if parameter.name == "in_channels":
         return 0
+    if parameter.name == "group":
+        return 4 + len(_ORDER)
     if parameter.kind == "channels":
         return 2 if parameter.name == "out_channels" else 1
     return 3 + _ORDER.index(parameter.name) if parameter.name in _ORDER else 3 + len(_ORDER)
