@@ -406,3 +406,67 @@ def test_numbers_as_their_authors_wrote_them(tmp_path):
         return (x * 8**-0.5 + 0.1) * 32**0.5 * 0.123456789
 
     _trained(make, tmp_path, "* (1 / 255)", "* (1 / 8**0.5)", "* 32**0.5", "+ 0.1", "* 0.12345679")
+
+
+@pytest.mark.parametrize("dense_zeros", [False, True])
+def test_sigmoid_cross_entropy(dense_zeros, tmp_path):
+    def make():
+        logits, labels = dense(placeholder([None, 6], "x"), 4), placeholder([None, 4], "labels")
+        if dense_zeros:
+            losses = tf.maximum(logits, 0.0) - logits * labels + tf.math.log1p(tf.exp(-tf.abs(logits)))
+            losses = tf.nn.relu(logits) - logits * labels + tf.math.log1p(tf.exp(-tf.abs(logits))) + 0.0 * losses
+        else:
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+        return [logits], tf.reduce_mean(losses)
+
+    built = build(make)
+    conversion = convert(built, tmp_path)
+    assert 'ops.binary_cross_entropy_with_logits(fc, labels, reduction="none")' in conversion.code, conversion.code
+    assert_same_training(built, conversion)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        v1.losses.mean_squared_error,
+        v1.losses.absolute_difference,
+        v1.losses.huber_loss,
+        v1.losses.log_loss,
+        v1.losses.sigmoid_cross_entropy,
+    ],
+)
+def test_losses_of_weight_one_are_means(loss, tmp_path):
+    def make():
+        y, labels = tf.sigmoid(dense(placeholder([None, 6], "x"), 4)), placeholder([None, 4], "labels")
+        return [y], loss(labels, y)
+
+    built = build(make)
+    conversion = convert(built, tmp_path)
+    assert "DivNoNan" not in conversion.code and "ops.reduce_mean(" in conversion.code, conversion.code
+    assert_same_training(built, conversion)
+
+
+def test_weighted_losses_stay_weighted(tmp_path):
+    def make():
+        y, labels = dense(placeholder([3, 6], "x"), 4), placeholder([3, 4], "labels")
+        weights = tf.constant([[0.0], [2.0], [1.0]])
+        return [y], v1.losses.mean_squared_error(labels, y, weights) + tf.reduce_sum(y * y) / 11.0
+
+    built = build(make)
+    conversion = convert(built, tmp_path)
+    assert "ops.reduce_mean(" not in conversion.code, conversion.code
+    assert_same_training(built, conversion)
+
+
+def test_a_sum_over_everything_of_unknown_rank(tmp_path):
+    """The first lines of many a tutorial: placeholders without any shape."""
+
+    def make():
+        x, y = v1.placeholder(tf.float32, name="x"), v1.placeholder(tf.float32, name="y")
+        predicted = x * variable("weight", []) + variable("bias", [])
+        return [predicted], tf.reduce_sum(tf.pow(predicted - y, 2)) / (2 * 17)
+
+    built = build(make)
+    conversion = convert(built, tmp_path)
+    assert "ops.reduce_sum(" in conversion.code
+    assert_same_training(built, conversion)

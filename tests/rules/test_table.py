@@ -28,7 +28,17 @@ WITHOUT_KERNEL = {
     "Gelu": "made of small ops: tests of rewrites",
     "swish_f32": "a function of TensorFlow's Python",
     **dict.fromkeys(
-        ("SiLU", "Gelu", "Dense", "LayerNorm", "GroupNorm", "Conv1D", "MaxPool1D", "AvgPool1D"),
+        (
+            "SiLU",
+            "Gelu",
+            "Dense",
+            "LayerNorm",
+            "GroupNorm",
+            "SigmoidCrossEntropyWithLogits",
+            "Conv1D",
+            "MaxPool1D",
+            "AvgPool1D",
+        ),
         "several ops: tests/rewrite",
     ),
     "Dropout": "several ops: tests/training",

@@ -15,7 +15,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 import tf2ms
 from tf2ms.verify.arrays import save_arrays
 from tf2ms.verify.compare import largest, updates
-from tf2ms.verify.mindspore_worker import Side
+from tf2ms.verify.mindspore_worker import Side, to_tensorflow
 from tf2ms.verify.plan import _variable_name
 
 v1 = tf.compat.v1
@@ -161,7 +161,14 @@ def _inputs(conversion: tf2ms.Conversion) -> list[dict[str, Any]]:
 
 
 def _compare_loss(
-    side: Side, conversion: Any, tmp_path: Any, loss: Any, gradients: Any, where: str, bars: tuple[float, float]
+    side: Side,
+    conversion: Any,
+    tmp_path: Any,
+    loss: Any,
+    gradients: Any,
+    where: str,
+    bars: tuple[float, float],
+    trained: set[str] | None = None,
 ) -> None:
     from tf2ms.verify.arrays import SavedArrays
     from tf2ms.verify.mindspore_worker import tensors
@@ -173,7 +180,7 @@ def _compare_loss(
     )
     side.gradients(str(tmp_path / "feeds.npz"), _inputs(conversion), str(tmp_path / "gradients.npz"))
     arrays = SavedArrays(tmp_path / "gradients.npz")
-    trained = set(conversion.roles.trained)
+    trained = set(conversion.roles.trained) if trained is None else trained
     assert set(arrays) == trained, f"trains {sorted(arrays)}, TensorFlow {sorted(trained)}"
     for name in arrays:
         difference = largest(gradients[name], arrays[name])
@@ -218,7 +225,7 @@ def _compare_update(
 def _compare_statistics(side: Side, conversion: Any, tmp_path: Any, names: Any, after: Any, where: str) -> None:
     """What one pass in training makes of the running statistics."""
     from tf2ms.verify.arrays import SavedArrays
-    from tf2ms.verify.mindspore_worker import tensors, to_tensorflow
+    from tf2ms.verify.mindspore_worker import tensors
 
     side._with_loss()(*tensors(SavedArrays(tmp_path / "feeds.npz"), _inputs(conversion)))
     held = {side._entries[parameter.name]["variable"] for parameter in side._network.get_parameters()}

@@ -40,8 +40,11 @@ def recover_flow(roles: Roles, graph_def: GraphDef) -> Roles:
     settled = [item for item in roles.inputs if item.feeds != "nothing" and item.tensor.node not in graph]
     inputs = tuple(replace(item, feeds="nothing") if item in settled else item for item in roles.inputs)
     notes = tuple(f"'{item.tensor.node}' is taken as its default, and decides while converting" for item in settled)
-    beside = _beside(roles, Library(graph_def))
-    return replace(roles, graph=graph, inputs=inputs, notes=(*roles.notes, *notes), beside=beside)
+    changed = tuple(
+        replace(own, graph=graph, inputs=inputs, beside=_beside(own, Library(graph_def)), others=())
+        for own in roles.losses
+    )
+    return replace(changed[0], notes=(*roles.notes, *notes), others=changed[1:])
 
 
 def _beside(roles: Roles, library: Library) -> Graph:

@@ -309,6 +309,7 @@ TESTED: dict[str, tuple[str, str]] = {
     "ShortCircuitOr": ("", "Ascend GPU CPU"),
     "SiLU": ("", "Ascend GPU CPU"),
     "Sigmoid": ("float64 float32 float16", "Ascend GPU CPU"),
+    "SigmoidCrossEntropyWithLogits": ("", "Ascend GPU CPU"),
     "SigmoidGrad": ("float64 float32 float16", "Ascend GPU CPU"),
     "Sign": ("float64 float32 float16 int64 int32 int16 int8 complex64", "Ascend GPU CPU"),
     "Sin": ("float64 float32 float16 complex64", "Ascend GPU CPU"),

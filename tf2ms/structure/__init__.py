@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from tf2ms.graph import Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
@@ -19,8 +20,16 @@ from tf2ms.structure.functions import make_functions
 from tf2ms.structure.groups import Body, Group, attentions, parts, scopes, units
 from tf2ms.structure.letters import lettered
 from tf2ms.structure.names import MODULE_CLASSES, Names, class_name, common_tokens_dropped, identifier
+from tf2ms.structure.reuse import make_reused
 from tf2ms.structure.runs import runs
-from tf2ms.structure.training import loss_weight_names, penalty_function, schedule_block, shared_attributes
+from tf2ms.structure.training import (
+    loss_names,
+    loss_weight_names,
+    penalty_function,
+    schedule_block,
+    shared_attributes,
+    trained_apart,
+)
 from tf2ms.structure.types import Block, BlockLayer, ChainLayer, Function, Structure
 
 __all__ = ["Structure", "structure"]
@@ -47,30 +56,46 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
     """
     title = class_name(name)
     class_names = Names([*MODULE_CLASSES, title, f"{title}Loss", f"{title}WithLoss"], separator="")
-    function_names = Names(["main", "parse_args", *lowered.sums])
+    function_names = Names(["main", "parse_args", *(name for own in lowered.losses for name in own.sums)])
     blocks: list[Block] = []
     flat = canonical(lowered.network, own_names_only=style == "blocks")
     program = ordered(flat)
-    for finder in STYLES[style]:
-        program = _grouped(program, finder, blocks, class_names)
+
+    def grouped(part: Program) -> Program:
+        for finder in STYLES[style]:
+            part = _grouped(part, finder, blocks, class_names)
+        return make_chains(part, _MIN_UNITS) if style == "blocks" else part
+
     if style == "blocks":
-        program = make_chains(program, _MIN_UNITS)
+        program = make_reused(program, blocks, class_names, grouped, trained_apart(lowered))
+    program = grouped(program)
     program, classes = lettered(program, _used(blocks, program))
     program, functions = make_functions(program, function_names)
     inputs = _input_names(lowered)
-    sums = tuple(penalty_function(name, formula) for name, formula in lowered.sums.items())
+    sums = [penalty_function(name, formula) for own in lowered.losses for name, formula in own.sums.items()]
     network = _network(program, title, inputs)
-    loss = None
-    loss_functions: list[Function] = []
-    if lowered.loss is not None:
-        body, loss_functions = make_functions(ordered(lowered.loss), function_names)
-        loss = _loss(body, f"{title}Loss", inputs, network, lowered)
-        check_equal(lowered.loss, body)
     check_equal(flat, program)
-    schedules = tuple(
-        None if rate is None else schedule_block(rate, class_names.take("LearningRate")) for rate in lowered.schedules
-    )
-    return Structure(lowered, classes, (*functions, *sums, *loss_functions), network, loss, schedules, inputs)
+    loss_functions: list[Function] = []
+    names = loss_names(lowered)
+    made = []
+    for own, name in zip(lowered.losses, names, strict=True):
+        loss = None
+        if own.loss is not None:
+            body, more = make_functions(ordered(own.loss), function_names)
+            loss_functions += more
+            cls = class_names.take(class_name(name)) if lowered.others else f"{title}Loss"
+            loss = _loss(body, cls, inputs, network, own)
+            check_equal(own.loss, body)
+        schedules = tuple(
+            None if rate is None else schedule_block(rate, class_names.take("LearningRate")) for rate in own.schedules
+        )
+        made.append((own, name, loss, schedules))
+    functions = [*functions, *sums, *loss_functions]
+    found = [
+        Structure(own, classes, tuple(functions), network, loss, schedules, inputs, name)
+        for own, name, loss, schedules in made
+    ]
+    return replace(found[0], others=tuple(found[1:]))
 
 
 def _grouped(program: Program, finder: Finder, blocks: list[Block], class_names: Names) -> Program:

@@ -150,4 +150,8 @@ def _start(
         weights=sides.path("weights"),
         training=plan.roles.loss is not None,
     )
+    if plan.loss is not None:
+        ours.call("choose", loss=plan.loss)
+        others = [item["name"] for item in plan.map["losses"] if item["name"] != plan.loss]
+        notes.append(f"trained by {plan.loss}; {', '.join(others)} with --loss")
     return sides, loaded["problems"]
