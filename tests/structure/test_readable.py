@@ -135,7 +135,7 @@ def test_a_mistake_of_structuring_is_an_error(transformer):
     flat = []
     with patch("tf2ms.structure.check_equal", side_effect=lambda one, other: flat.append((one, other))):
         tf2ms.convert(transformer)
-    before, after = flat[-1]
+    before, after = flat[0]
     check_equal(before, after)
     with pytest.raises(StructureError, match="lost a step"):
         check_equal(before, Program(after.steps[:-1], after.inputs, after.outputs))

@@ -242,7 +242,13 @@ def weights_name(step: Step) -> str:
         if parts[-1].lower() not in _GENERIC:
             return ""  # weights_3 says nothing
         parts.pop()
-    return "" if not parts or is_made_up(parts[-1]) else identifier(parts[-1])
+    if not parts or is_made_up(parts[-1]) or len(re.sub(r"_?\d+$", "", parts[-1])) < _MEANS_SOMETHING:
+        return ""
+    return identifier(parts[-1])
+
+
+_MEANS_SOMETHING = 3
+"""Shorter names, such as w1, tell nothing of a layer."""
 
 
 def _local_names(steps: Sequence[Step], attributes: Sequence[str], inputs: Sequence[Tensor]) -> Mapping[Tensor, str]:
