@@ -470,3 +470,38 @@ def test_a_sum_over_everything_of_unknown_rank(tmp_path):
     conversion = convert(built, tmp_path)
     assert "ops.reduce_sum(" in conversion.code
     assert_same_training(built, conversion)
+
+
+def test_layers_of_keras_along_one_axis_and_three():
+    tf.random.set_seed(0)
+    layers = tf.keras.layers
+    model = tf.keras.Sequential(
+        [
+            layers.Input((16, 4)),
+            layers.SeparableConv1D(6, 3, 2, padding="same", depth_multiplier=2, activation="relu"),
+            layers.DepthwiseConv1D(2, depth_multiplier=2),
+            layers.Reshape((7, 3, 2, 2)),
+            layers.Conv3D(4, 2, padding="same"),
+            layers.BatchNormalization(moving_mean_initializer="uniform", beta_initializer="uniform"),
+        ]
+    )
+    graph, x, expected, output = _keras_frozen(model, (16, 4))
+    conversion = tf2ms.convert(graph, outputs=[output])
+    code = conversion.code
+    assert "nn.Conv1d(4, 8, 3, 2" in code and "nn.Conv1d(6, 12, 2" in code and "group=6" in code, code
+    assert "nn.BatchNorm3d(4, eps=0.001)" in code and "expand_dims" not in code and "Conv2d" not in code, code
+    assert "nn.Conv3d(2, 4, 2" in code and "sqrt" not in code
+    assert relative(conversion.run({"x:0": x})[0], expected) < 1e-5
+
+
+@pytest.mark.parametrize("shared", [None, [1, 2]])
+def test_prelu(shared):
+    tf.random.set_seed(0)
+    layers = tf.keras.layers
+    prelu = layers.PReLU(shared_axes=shared, alpha_initializer="uniform")
+    model = tf.keras.Sequential([layers.Input((5, 6, 3)), layers.Conv2D(4, 3), prelu, layers.Conv2D(2, 1)])
+    graph, x, expected, output = _keras_frozen(model, (5, 6, 3))
+    conversion = tf2ms.convert(graph, outputs=[output])
+    assert ("nn.PReLU(4)" if shared else "ops.where(") in conversion.code, conversion.code
+    assert transposes(conversion.code) == 0, conversion.code
+    assert relative(conversion.run({"x:0": x})[0], expected) < 1e-5

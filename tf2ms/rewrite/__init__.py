@@ -130,9 +130,12 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
         importlib.import_module(f"tf2ms.rewrite.{module}")  # registers its patterns
     from tf2ms.rewrite.recurrent import LOOPS, recurrent_layers
     from tf2ms.rewrite.tables import join_tables
+    from tf2ms.rewrite.zeros import plain_zeros
 
     ends = tuple(ends)
     graph = join_tables(graph)
+    if any(node.op == "ZerosLike" for node in graph):
+        graph = plain_zeros(graph, ends)
     if any(node.op in LOOPS for node in graph):
         graph = recurrent_layers(graph, ends)
     roots = [tensor.node for tensor in ends]

@@ -149,3 +149,25 @@ def _factors(view: View, end: Node) -> tuple[float, list[Tensor], list[Node]]:
 
 def _is(value: float, wanted: float) -> bool:
     return abs(value - wanted) <= _CLOSE * abs(wanted)
+
+
+@rewrites("Add", "AddV2", "Sub")
+def prelu(view: View, end: Node) -> Node | None:
+    """relu(x) - slope * relu(-x), as Keras writes it  =>  PReLU with the slope, a weight."""
+    positive, product = view.only(end.inputs[0], "Relu"), view.only(end.inputs[1], "Mul")
+    if positive is None or product is None:
+        return None
+    for slope, other in (product.inputs[:2], product.inputs[1::-1]):
+        relu = view.only(other, "Relu")
+        negative = view.only(relu.inputs[0], "Neg") if relu is not None else None
+        if relu is None or negative is None or negative.inputs[0] != positive.inputs[0]:
+            continue
+        sign = view[slope]
+        if (sign.op == "Neg") == (end.op == "Sub"):
+            continue
+        weight = sign.inputs[0] if sign.op == "Neg" else slope
+        if view.is_weight(weight):
+            nodes = (end, positive, product, relu, negative)
+            origins = tuple(name for node in nodes for name in node.origins)
+            return replace(end, op="Prelu", inputs=(positive.inputs[0], weight), origins=origins)
+    return None

@@ -77,6 +77,7 @@ TESTED: dict[str, tuple[str, str]] = {
     "Dense": ("", "Ascend GPU CPU"),
     "DenseBincount": ("float32", "Ascend GPU CPU"),
     "DepthToSpace": ("float64 float32 int32", "Ascend GPU CPU"),
+    "DepthwiseConv1D": ("", "Ascend GPU CPU"),
     "DepthwiseConv2dNative": ("float32", "Ascend GPU CPU"),
     "DepthwiseConv2dNativeBackpropFilter": ("float32", "Ascend GPU CPU"),
     "DepthwiseConv2dNativeBackpropInput": ("float32", "Ascend GPU CPU"),
