@@ -18,7 +18,17 @@ Rewrite = Callable[["View", Node], Node | None]
 _REWRITES: list[tuple[frozenset[str], Rewrite]] = []
 
 
-_IN_ORDER = ("weights", "convolutions", "patterns", "normalisation", "activations", "folding", "losses", "attention")
+_IN_ORDER = (
+    "quantised",
+    "weights",
+    "convolutions",
+    "patterns",
+    "normalisation",
+    "activations",
+    "folding",
+    "losses",
+    "attention",
+)
 """The files of patterns: a later one finds what the earlier ones have put in place."""
 
 

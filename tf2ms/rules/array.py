@@ -469,8 +469,16 @@ def bitcast(op: Op) -> Expression:
     return op.form(f"tf_bitcast({{0}}, np.{target})", op.tensor(0))
 
 
+@rule("BroadcastArgs", form="np.broadcast_shapes")
+def broadcast_args(op: Op) -> Expression:
+    """tf.broadcast_dynamic_shape."""
+    first, second = op.sizes(0), op.sizes(1)
+    count = len(first.operands)
+    form = f"ms.Tensor(np.broadcast_shapes({first.text(0)}, {second.text(count)}), ms.{op.dtype('T', 'int32')})"
+    return op.form(form, *first.operands, *second.operands)
+
+
 no_form(
-    "BroadcastArgs",
     "BroadcastGradientArgs",
     "ConcatOffset",
     reason="shape arithmetic of gradients: MindSpore differentiates by itself",

@@ -61,4 +61,7 @@ def ctc_greedy_decoder(op: Op) -> Expression:
     return op.form(form, op.tensor(0), op.tensor(1))
 
 
-no_form("CTCBeamSearchDecoder", reason="MindSpore's CTC decoder is greedy, or on Ascend alone")
+no_form(
+    "CTCBeamSearchDecoder",
+    reason="MindSpore's CTC decoder is greedy, or on Ascend alone: cut before it with --inputs, or decode greedily",
+)

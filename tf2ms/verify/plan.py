@@ -180,6 +180,11 @@ def make_plan(
         raise SourceError(f"'{module}' is not of this graph, which has no {foreign[0]}; convert the graph again")
     cut = [name for name in fed if not graph[Tensor.parse(name).node].op.startswith("Placeholder")]
     roles = split(graph, fed if cut else None, [item["tensor"] for item in mapping["outputs"]], mapping["loss"])
+    if mapping.get("towers"):
+        raise SourceError(
+            "the graph holds towers that split the batch among them, the generated file one tower that takes all of it:"
+            " the two cannot be run side by side; give the graph of one tower"
+        )
     roles = recover_flow(roles, found.graph_def)
     images = [item["perm"] for item in mapping["inputs"] if len(item["shape"] or ()) >= 3]
     layout = assign_layout(
