@@ -107,6 +107,19 @@ def test_any_length():
     assert "nn.LSTM(5, 4, batch_first=True)" in run.code
 
 
+@pytest.mark.parametrize("layer", [layers.LSTM, layers.GRU])
+def test_a_masked_layer_reads_well(layer):
+    """Keras computes a first step for its shape alone, and keeps the last output in a list of one item."""
+    model = model_of(lambda x: layer(4)(layers.Masking()(x)))
+    run = functional(lambda x: model(x, training=False), X, specs=[tf.TensorSpec((None, 6, 5), tf.float32, name="x")])
+    assert "zeros_like" not in run.code and "[None]" not in run.code and "return state" in run.code
+    assert run.code.index("for step") < run.code.index("ops.sigmoid(")
+    masked = X.copy()
+    masked[0, 2:4] = masked[1, 5:] = 0
+    (found,) = run.conversion.run({"x": masked})
+    assert distance(found, model(masked).numpy()) < 1e-5
+
+
 def test_from_a_saved_model(tmp_path):
     model = model_of(lambda x: layers.LSTM(3)(layers.LSTM(4, return_sequences=True)(x)))
     model.export(str(tmp_path / "model"), verbose=False)

@@ -36,6 +36,7 @@ WITHOUT_KERNEL = {
             "GroupNorm",
             "SigmoidCrossEntropyWithLogits",
             "Conv1D",
+            "DepthwiseConv1D",
             "MaxPool1D",
             "AvgPool1D",
         ),

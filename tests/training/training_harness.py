@@ -38,7 +38,8 @@ def assert_trains_like_tensorflow(
 
     Args:
         make: builds the graph; gives `loss`, `train` (the train op), and where there is one `rate`, the learning rate
-            (what is fetched from the graph), `statistics` (names of running statistics to compare).
+            (what is fetched from the graph), `statistics` (names of running statistics to compare), `towers` (whether
+            gradients are averaged over some).
         tmp_path: where files go.
         steps: how many steps.
         batch: the size of free dimensions of placeholders.
@@ -83,6 +84,8 @@ def assert_trains_like_tensorflow(
                 for update in conversion.roles.updates
                 if not update.sparse and update.gradient.node in known
             }
+            if made.get("towers"):  # what is applied is the mean of all, not what the first gives
+                used = {}
             used = {name: tensor for name, tensor in used.items() if tensor.shape == wanted[name].shape}
             for step in range(steps):
                 batch_now = feed()

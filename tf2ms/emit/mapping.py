@@ -48,6 +48,7 @@ def make_map(structure: Structure, code: str, stem: str) -> dict[str, Any]:
             **({"assumed": True} if optimizer.assumed else {}),
         },
         **({"losses": [_one_loss(own) for own in structure.losses]} if structure.others else {}),
+        **({"towers": True} if roles.one_of_towers else {}),
         "parameters": [_parameter(name, weight) for name, weight in parameters_of(structure.network)],
         "layers": [
             {"node": step.outputs[0].node, "nodes": list(step.origins), "path": path, "line": lines.get(place)}

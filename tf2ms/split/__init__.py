@@ -17,6 +17,7 @@ from tf2ms.split.layers import TrainingLayers, training_layers
 from tf2ms.split.phase import Settled, differences, find_flags, settle
 from tf2ms.split.pipeline import cut_pipelines, is_delivery
 from tf2ms.split.stand_in import stand_in
+from tf2ms.split.towers import one_loss, one_tower
 from tf2ms.split.training import Training, find_training, natural, together
 from tf2ms.split.types import (
     Dropped,
@@ -71,9 +72,14 @@ def split(
     initial = find_initializers(graph)
     open_graph, flags = graph, find_flags(graph, [graph.tensor(name) for name in inputs or ()])
     settled = settle(graph, flags)
-    found, hints = tuple[Training, ...](), tuple[str, ...]()
+    found, hints, towers = tuple[Training, ...](), tuple[str, ...](), tuple[str, ...]()
     if loss or not outputs:
+        alone, towers = one_tower(settled.graph, initial)
+        settled = replace(settled, graph=alone)
         found = find_training(settled.graph, initial, loss)
+        if len(found) == 1 and not towers and not loss:
+            alone, own, towers = one_loss(settled.graph, found[0])
+            settled, found = replace(settled, graph=alone), (own,)
         if not found:
             assumed, hints = stand_in(settled.graph, loss)
             found = (assumed,) if assumed is not None else ()
@@ -114,7 +120,9 @@ def split(
             *_pipeline_note(delivered),
             *_flag_notes(settled, differences(open_graph, settled, kept, graph) if training else ()),
             *hints,
+            *towers,
         ),
+        one_of_towers=bool(towers),
         flags=flags if training else {name: not value for name, value in flags.items()},
     )
     trained = [

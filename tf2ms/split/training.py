@@ -334,9 +334,13 @@ def _named_loss(graph: Graph, seed: Node, named: frozenset[str]) -> Tensor | Non
 
 def _last(graph: Graph, seed: Node, gradients: Iterable[str]) -> Tensor | None:
     """The one node of the seed's shape, among those whose gradients these are, that no other is computed of."""
-    heads = (name.partition("_grad/")[0].split("/") for name in gradients if "_grad/" in name)
-    tails = {"/".join(parts[index:]) for parts in heads for index in range(1, len(parts))}
-    found = {graph.resolve(Tensor(name)) for name in tails if name in graph}
+    scopes = sorted(gradient_scopes(graph), key=len, reverse=True)
+    named = {
+        name.removeprefix(next((scope for scope in scopes if name.startswith(scope)), "")).partition("_grad/")[0]
+        for name in gradients
+        if "_grad/" in name
+    }
+    found = {graph.resolve(Tensor(name)) for name in named if name in graph}
     order = {name: place for place, name in enumerate(graph.order(tensor.node for tensor in found))}
     behind: set[str] = set()
     ends = []

@@ -159,6 +159,7 @@ class Roles:
 
     Where several losses train it, as in a GAN, these are the parts as the first of them sees them, and `others` as the
     others do: the same graph, inputs, outputs and variables, with a loss and optimizers of their own.
+    With `one_of_towers` the graph is one of several alike, whose gradients are averaged.
     `flags` are the values of what says whether the network trains (`is_training`) with which the graph was read.
     """
 
@@ -175,6 +176,7 @@ class Roles:
     beside: Graph | None = None
     flags: Mapping[str, bool] = field(default_factory=dict)
     others: tuple[Roles, ...] = ()
+    one_of_towers: bool = False
 
     @property
     def training_graph(self) -> Graph:

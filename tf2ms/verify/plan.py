@@ -180,13 +180,19 @@ def make_plan(
         raise SourceError(f"'{module}' is not of this graph, which has no {foreign[0]}; convert the graph again")
     cut = [name for name in fed if not graph[Tensor.parse(name).node].op.startswith("Placeholder")]
     roles = split(graph, fed if cut else None, [item["tensor"] for item in mapping["outputs"]], mapping["loss"])
+    if mapping.get("towers"):
+        raise SourceError(
+            "the graph holds towers that split the batch among them, the generated file one tower that takes all of it:"
+            " the two cannot be run side by side; give the graph of one tower"
+        )
     roles = recover_flow(roles, found.graph_def)
     images = [item["perm"] for item in mapping["inputs"] if len(item["shape"] or ()) >= 3]
     layout = assign_layout(
         rewrite(roles.graph, roles.ends), layout_of, roles.outputs, bool(images) and not any(image for image in images)
     )
     positions = {name: index for index, name in enumerate(layout.graph.order(tensor.node for tensor in roles.ends))}
-    applies = tuple(apply for optimizer in roles.optimizers for apply in _applies(graph, optimizer))
+    held = {variable.tensor.node for variable in roles.variables}  # not those before a cut
+    applies = tuple(a for optimizer in roles.optimizers for a in _applies(graph, optimizer) if a.node in held)
     return Plan(
         graph_def=found.graph_def,
         graph=graph,
