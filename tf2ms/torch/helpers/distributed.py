@@ -21,7 +21,7 @@ def average_gradients(grads):
     return tuple(total(grad) / size for grad in grads)
 
 
-def all_reduce(tensor, op="sum"):
+def across_processes(tensor, op="sum"):
     """The sum, mean, largest or smallest of a tensor over all processes."""
     total = ops.AllReduce("sum" if op == "avg" else op)(tensor)
     return total / communication.get_group_size() if op == "avg" else total

@@ -406,14 +406,14 @@ for _name, _op in {"SUM": "sum", "MAX": "max", "MIN": "min", "PRODUCT": "prod", 
 
 @rule("torch.distributed.all_reduce(tensor, op='sum', group=None, async_op=False)", untested=MSRUN, gives="tensor")
 def all_reduce(call: Call) -> object:
-    """tensor = helper.all_reduce(tensor, op)."""
+    """tensor = helper.across_processes(tensor, op)."""
     tensor = call.arg("tensor")
     if call.literal("async_op", False) is not False:
         raise call.fail("it returns before the result is there; MindSpore waits")
     if not isinstance(tensor, cst.Name | cst.Attribute) or not call.rewriter.is_statement(call.original):
-        raise call.fail("it changes its argument in place; assign helper.all_reduce(tensor) to a name")
+        raise call.fail("it changes its argument in place; assign helper.across_processes(tensor) to a name")
     op = call.arg("op")
-    made = "helper.all_reduce(tensor, op)" if op is not None else "helper.all_reduce(tensor)"
+    made = "helper.across_processes(tensor, op)" if op is not None else "helper.across_processes(tensor)"
     return call.statements(f"{code(tensor)} = {code(call.expr(made))}")
 
 
