@@ -261,7 +261,7 @@ def assert_same_training(built: Built, conversion: Conversion, table=None, bar: 
 
 def transposes(code: str) -> int:
     """How many transposes the network itself makes."""
-    return code.count("ops.transpose(")
+    return code.count(".transpose(")
 
 
 def graph_def(*nodes: Any) -> GraphDef:

@@ -358,6 +358,56 @@ def test_what_only_looks_like_a_normalisation(tmp_path):
     _trained(make, tmp_path, "ops.sqrt(", lacks=("Norm(",))
 
 
+def test_a_dense_layer_on_rows_and_back_is_one_on_the_last_axis(tmp_path):
+    """With bias and activation, as networks in TensorFlow 1 write it; the two reshapes are gone."""
+
+    def make():
+        x = placeholder([2, 5, 6], "x")
+        rows = tf.nn.bias_add(tf.matmul(tf.reshape(x, [-1, 6]), variable("kernel", [6, 4])), variable("bias", [4]))
+        return tf.nn.relu(tf.reshape(rows, [2, 5, 4]))
+
+    _trained(make, tmp_path, 'nn.Dense(6, 4, activation="relu"', lacks=("reshape(-1, 6)", "nn.ReLU"))
+
+
+def test_rows_that_two_layers_read(tmp_path):
+    """One of the layers stays on rows: the reshape stays for it."""
+
+    def make():
+        rows = tf.reshape(placeholder([2, 5, 6], "x"), [-1, 6])
+        one = tf.reshape(tf.matmul(rows, variable("one", [6, 4])), [2, 5, 4])
+        other = tf.reduce_sum(tf.matmul(rows, variable("other", [6, 4])), 0)
+        return one * other
+
+    _trained(make, tmp_path, "nn.Dense(6, 4", "reshape(-1, 6)")
+
+
+def test_reshapes_one_after_the_other_are_one(tmp_path):
+    def make():
+        x = dense(placeholder([4, 12], "x"), 12)
+        x = tf.reshape(tf.reshape(tf.reshape(x, [4, 12]), [8, 6]), [4, 3, 4])
+        return tf.tanh(tf.reshape(tf.reshape(x, [4, 3, 4]), [-1, 3, 4]))
+
+    assert _trained(make, tmp_path, "reshape(-1, 3, 4)").count("x.reshape(") <= 1
+
+
+def test_silu_with_its_factor_of_one(tmp_path):
+    """As Keras writes it; what is multiplied by one is itself, and is read so by all."""
+
+    def make():
+        x = dense(placeholder([4, 6], "x"), 6)
+        return x * tf.sigmoid(1.0 * x) + 0.0
+
+    _trained(make, tmp_path, "nn.SiLU()", lacks=("sigmoid", "* 1", "+ 0"))
+
+
+def test_numbers_as_their_authors_wrote_them(tmp_path):
+    def make():
+        x = dense(placeholder([4, 6], "x") * (1 / 255), 6)
+        return (x * 8**-0.5 + 0.1) * 32**0.5 * 0.123456789
+
+    _trained(make, tmp_path, "* (1 / 255)", "* (1 / 8**0.5)", "* 32**0.5", "+ 0.1", "* 0.12345679")
+
+
 @pytest.mark.parametrize("dense_zeros", [False, True])
 def test_sigmoid_cross_entropy(dense_zeros, tmp_path):
     def make():

@@ -86,7 +86,8 @@ class View:
 
     def shape(self, tensor: Tensor) -> Shape:
         """The tensor's static shape."""
-        return self.nodes[tensor.node].shape(tensor.index) or self.nodes[tensor.node].weight_shape()
+        node = self.nodes[tensor.node]
+        return node.weight_shape() if node.is_weight() else node.shape(tensor.index)
 
     def vector(self, tensor: Tensor, size: int) -> Tensor | None:
         """The weight behind `tensor` as a vector, if it is one: ones before its last axis do not count."""
@@ -107,6 +108,27 @@ class View:
         attrs = {"dtype": value.dtype.name, "value": value}
         self.nodes[name] = Node(name, "Const", attrs=attrs, shapes=(value.shape,), origins=(name,))
         return Tensor(name)
+
+
+def _without_identities(nodes: dict[str, Node], roots: Iterable[str]) -> dict[str, Node]:
+    """What reads a step that a rewrite has found to do nothing reads what that reads; control flow as it was."""
+    same: dict[Tensor, Tensor] = {}
+    kept = set(roots)
+    for name, node in nodes.items():
+        if node.op == "Identity" and len(node.inputs) == 1 and name not in kept:
+            same[Tensor(name)] = same.get(node.inputs[0], node.inputs[0])
+    told: set[str] = set()
+    found = {}
+    for name, node in nodes.items():
+        passed = [] if node.bodies else [tensor.node for tensor in node.inputs if tensor in same]
+        if not passed:
+            found[name] = node
+            continue
+        origins = (origin for other in passed if other not in told for origin in nodes[other].origins)
+        inputs = tuple(same.get(tensor, tensor) for tensor in node.inputs)
+        found[name] = replace(node, inputs=inputs, origins=tuple(dict.fromkeys((*node.origins, *origins))))
+        told.update(passed)
+    return found
 
 
 def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
@@ -138,6 +160,7 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
                 new = function(view, nodes[name])
                 if new is not None:
                     nodes[name] = replace(new, name=name)
+        nodes = _without_identities(nodes, roots)
         kept = Graph(nodes)
         order = kept.order(roots)
         nodes = {name: nodes[name] for name in order}

@@ -5,12 +5,35 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from tf2ms.graph import Node, Tensor
 from tf2ms.rewrite import View, rewrites
 
 _FLOATS = ("float16", "float32")
 _CLOSE = 1e-5
 """Constants of the formulas come in float32, or rounded by hand to six digits."""
+
+
+def nothing_done(view: View, node: Node) -> Node | None:
+    """x + 0, x - 0, x * 1 and x / 1, where it keeps the shape  =>  x."""
+    neutral = 0 if node.op in ("Add", "AddV2", "Sub") else 1
+    pairs = [(0, 1)] if node.op in ("Sub", "RealDiv") else [(0, 1), (1, 0)]
+    for kept, other in pairs:
+        value = view.constant(node.inputs[other])
+        shape = view.shape(node.inputs[kept])
+        if value is None or value.dtype.kind not in "iuf" or value.size == 0 or np.any(value != neutral):
+            continue
+        if shape is not None and not view.is_weight(node.inputs[kept]) and (value.ndim == 0 or node.shape() == shape):
+            return replace(node, op="Identity", inputs=(node.inputs[kept],))
+    return None
+
+
+@rewrites("Add", "AddV2", "Sub", "Mul", "RealDiv")
+def times_one(view: View, node: Node) -> Node | None:
+    """The same for single numbers, before formulas are looked at: Keras writes SiLU as x * sigmoid(1 * x)."""
+    numbers = [view.number(tensor) for tensor in node.inputs[:2]]
+    return nothing_done(view, node) if numbers != [None, None] else None
 
 
 @rewrites("Mul", "RealDiv")

@@ -88,8 +88,10 @@ def _outputs(layer: Node, kernel: Node) -> int | None:
 @rewrites("Relu")
 def dense_relu(view: View, relu: Node) -> Node | None:
     """MatMul with bias, then Relu  =>  the dense layer with its activation, which nn.Dense has as an argument."""
-    dense = view.only(relu.inputs[0], "MatMul")
+    dense = view.only(relu.inputs[0], "MatMul", "Dense")
     if dense is None or len(dense.inputs) != 3:
         return None
+    if dense.op == "Dense" and len(view.shape(relu.inputs[0]) or ()) != 3:
+        return None  # it may become a convolution
     attrs = {**dense.attrs, "activation": "relu"}
-    return replace(relu, op="MatMul", inputs=dense.inputs, attrs=attrs, origins=relu.origins + dense.origins)
+    return replace(relu, op=dense.op, inputs=dense.inputs, attrs=attrs, origins=relu.origins + dense.origins)

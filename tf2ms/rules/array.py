@@ -144,7 +144,7 @@ def expand_dims(op: Op) -> Expression:
     return op.form(f"ops.expand_dims({{0}}, {axis})", op.tensor(0))
 
 
-@rule("Transpose", "ConjugateTranspose", layout=keeps_order, form="ops.transpose")
+@rule("Transpose", "ConjugateTranspose", layout=keeps_order, form="x.transpose")
 def transpose(op: Op) -> Expression:
     """tf.transpose, and the layout stage's own."""
     perm = op.attr("perm")
@@ -153,7 +153,7 @@ def transpose(op: Op) -> Expression:
     conjugate = op.node.op == "ConjugateTranspose" and op.dtype().startswith("complex")
     if len(perm) < 2:
         return op.form("ops.conj({0})" if conjugate else "{0}", op.tensor(0))
-    form = f"ops.transpose({{0}}, {tuple(int(axis) for axis in perm)})"
+    form = f"{{0}}.transpose({', '.join(str(int(axis)) for axis in perm)})"
     return op.form(f"ops.conj({form})" if conjugate else form, op.tensor(0))
 
 

@@ -61,11 +61,12 @@ def dense(op: Op) -> Expression:
             ("in_channels", kernel.shape[1]),
             ("out_channels", kernel.shape[0]),
             has_bias=bias is not None,
+            activation=op.attr("activation"),
             weight=kernel,
             bias=bias,
             **initial_values(kernel, bias),
         )
-        return cell(op.input(0), defaults={"has_bias": True})
+        return cell(op.input(0), defaults={"has_bias": True, "activation": None})
     kernel = op.pointwise_kernel(1, op.rank() - 2)
     cell = Cell(
         f"nn.Conv{op.rank() - 2}d",

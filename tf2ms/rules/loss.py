@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import no_form, rule
 
@@ -14,7 +16,11 @@ from tf2ms.rules.registry import no_form, rule
 def softmax_cross_entropy(op: Op) -> Expression:
     """tf.nn.softmax_cross_entropy_with_logits: one loss a row, and its gradient as second output."""
     form = "tf_softmax_cross_entropy({0}, {1})"
-    return op.form(form if len(op.node.shapes) > 1 else f"{form}[0]", op.tensor(0), op.tensor(1))
+    if not op.is_read(1):
+        same = op.shape(0) is not None and op.shape(0) == op.shape(1)
+        form = "-ops.reduce_sum({1} * ops.log_softmax({0}, axis=-1), -1)" if same else f"{form}[0]"
+        return replace(op.form(form, op.tensor(0), op.tensor(1)), outputs=1)
+    return op.form(form, op.tensor(0), op.tensor(1))
 
 
 @rule("SparseSoftmaxCrossEntropyWithLogits", form="ops.SoftmaxCrossEntropyWithLogits of one_hot labels")
@@ -24,7 +30,9 @@ def sparse_softmax_cross_entropy(op: Op) -> Expression:
     one_op = op.dtype() == "float32" and len(op.shape(0) or ()) == 2  # right to 1e-7 where ops.log_softmax is to 4e-6
     name = "ops.SoftmaxCrossEntropyWithLogits()" if one_op else "tf_softmax_cross_entropy"
     form = f"{name}({{0}}, {labels})"
-    return op.form(form if len(op.node.shapes) > 1 else f"{form}[0]", op.tensor(0), op.tensor(1))
+    if not op.is_read(1):
+        return replace(op.form(f"{form}[0]", op.tensor(0), op.tensor(1)), outputs=1)
+    return op.form(form, op.tensor(0), op.tensor(1))
 
 
 @rule(
