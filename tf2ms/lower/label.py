@@ -150,6 +150,8 @@ def is_default_name(name: str, node: Node) -> bool:
         return stem in ("mul", "select", "selectv2")
     if node.op.endswith("1D"):  # ends in the op that takes the added axis away
         ops.add("Squeeze")
+    if node.attr("reduction"):  # a loss that ends in the mean over it
+        ops.add("Mean")
     known = {op.lower() for op in ops} | {_DEFAULT_NAMES.get(op, op).lower() for op in ops}
     return stem in known or stem in _LAYER_OPS
 

@@ -26,8 +26,8 @@ _IN_ORDER = (
     "normalisation",
     "activations",
     "folding",
-    "losses",
     "attention",
+    "losses",
 )
 """The files of patterns: a later one finds what the earlier ones have put in place."""
 

@@ -10,7 +10,7 @@ from tf2ms.graph import Node, Tensor
 from tf2ms.rewrite import View, rewrites
 from tf2ms.rewrite.activations import nothing_done
 from tf2ms.rewrite.patterns import bias, dense_relu
-from tf2ms.rewrite.weights import as_shape, dense_over_last_axis
+from tf2ms.rewrite.weights import as_shape, dense_over_last_axis, same_shape
 
 
 @rewrites("Add", "AddV2")
@@ -45,7 +45,7 @@ def reshaped_twice(view: View, node: Node) -> Node | None:
     inner = view[node.inputs[0]]
     x = inner.inputs[0] if inner.op == "Reshape" else node.inputs[0]
     shape = view.shape(x)
-    if shape is not None and None not in shape and node.shape() == shape and not view.is_weight(x):
+    if shape is not None and 0 not in shape and same_shape(node.shape(), shape) and not view.is_weight(x):
         return replace(node, op="Identity", inputs=(x,), origins=node.origins + inner.origins * (inner.op == "Reshape"))
     if inner.op != "Reshape":
         return None

@@ -74,6 +74,27 @@ def mean_by_count(view: View, quotient: Node) -> Node | None:
     return replace(quotient, op="Mean", inputs=total.inputs, attrs=total.attrs, origins=origins)
 
 
+@rewrites("Mean", "Sum")
+def total_of_reshaped(view: View, total: Node) -> Node | None:
+    """The sum or mean of all elements in another shape  =>  that of the elements as they are."""
+    reshape = view.only(total.inputs[0], "Reshape")
+    shape = view.shape(reshape.inputs[0]) if reshape is not None else None
+    if reshape is None or shape is None or total.attr("keep_dims") or not _over_all(view, total):
+        return None
+    axes = view.add_constant(f"{total.name}/axes", np.arange(len(shape), dtype=np.int32))
+    return replace(total, inputs=(reshape.inputs[0], axes), origins=total.origins + reshape.origins)
+
+
+@rewrites("Mean")
+def mean_of_cross_entropy(view: View, mean: Node) -> Node | None:
+    """The mean over all rows of a cross entropy  =>  the cross entropy with that reduction."""
+    loss = view.only(mean.inputs[0], "SoftmaxCrossEntropyWithLogits", "SparseSoftmaxCrossEntropyWithLogits")
+    if loss is None or mean.inputs[0].index != 0 or mean.attr("keep_dims") or not _over_all(view, mean):
+        return None
+    attrs = {**loss.attrs, "reduction": "mean"}
+    return replace(mean, op=loss.op, inputs=loss.inputs, attrs=attrs, origins=mean.origins + loss.origins)
+
+
 def _over_all(view: View, reduction: Node) -> bool:
     axes, shape = view.constant(reduction.inputs[1]), view.shape(reduction.inputs[0])
     return axes is not None and shape is not None and {int(a) % len(shape) for a in axes.flat} == set(range(len(shape)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tf2ms.graph import Graph, Node, Tensor
+from tf2ms.graph import Graph, Node, Shape, Tensor
 from tf2ms.layout import Need, any_order, keeps_order
 from tf2ms.layout.types import ports
 from tf2ms.rules.op import Expression, NoForm, Op
@@ -94,6 +95,8 @@ def reshape(op: Op) -> Expression:
     known = op.constant(1)
     if known is None:
         sizes = op.sizes(1).as_shape()
+        if sizes.whole is None and _keeps(op.shape(0), [part.value for part in sizes.parts]):
+            return op.form("{0}", op.tensor(0))
         return op.form(f"{{0}}.reshape({sizes.text(1)})", op.tensor(0), *sizes.operands)
     shape = tuple(int(size) for size in known.reshape(-1))
     source, target = op.shape(0), op.output_shape()
@@ -107,6 +110,14 @@ def reshape(op: Op) -> Expression:
     ):
         shape = (-1, *shape[1:])  # the batch stays free
     return op.form(f"{{0}}.reshape({shape})", op.tensor(0))
+
+
+def _keeps(source: Shape, target: Sequence[int | None]) -> bool:
+    """Whether a reshape changes nothing: all sizes stay but one, which then must."""
+    if source is None or len(source) != len(target) or 0 in source or 0 in target:
+        return False
+    pairs = [(have, wanted) for have, wanted in zip(source, target, strict=True) if have is None or have != wanted]
+    return len(pairs) <= 1 and all(have is None or wanted in (None, -1) for have, wanted in pairs)
 
 
 def _spatial_axis_layout(node: Node, graph: Graph) -> Need:

@@ -38,6 +38,7 @@ _SHORT = {
     "nn.LayerNorm": "norm",
     "LayerNorm2d": "norm",
     "nn.GroupNorm": "norm",
+    "nn.SoftmaxCrossEntropyWithLogits": "cross_entropy",
     "nn.Conv2dTranspose": "up",
     "nn.Embedding": "embedding",
     "MultiHeadAttention": "attention",
