@@ -724,10 +724,9 @@ class Rewriter(cst.CSTTransformer):
     def optimized(self) -> set[str]:
         """The tensors that optimizers are given by name: `Adam([image])`."""
         found = set()
-        for node in m.findall(self.analysis.module, m.Call(args=[m.AtLeastN(n=1)])):
-            assert isinstance(node, cst.Call)
-            first = node.args[0].value
-            if isinstance(first, cst.List | cst.Tuple) and self.analysis.value(node).kind == "optimizer":
+        for node, value in self.analysis.values.items():
+            first = node.args[0].value if isinstance(node, cst.Call) and node.args else None
+            if value.kind == "optimizer" and isinstance(first, cst.List | cst.Tuple):
                 found |= {code(e.value) for e in first.elements if isinstance(e.value, cst.Name | cst.Attribute)}
         return found
 
