@@ -43,6 +43,7 @@ class Side:
         import mindspore as ms
 
         ms.set_context(mode=ms.PYNATIVE_MODE)
+        _keep_everything()
         self._running: list[str] = []
         self._module = import_file(module)
         self._entries = {item["name"]: item for item in parameters}
@@ -283,13 +284,14 @@ class Side:
 
     # -- a port by hand ------------------------------------------------------------------------------------------------
 
-    def inspect_port(self, module: str, cls: str, reads: list[list[str]]) -> dict[str, Any]:
+    def inspect_port(self, module: str, cls: str, reads: list[list[str]], training: bool) -> dict[str, Any]:
         """Makes a cell of a hand-written file; its layers, and which attributes nothing ever sets."""
         import mindspore as ms
 
         ms.set_context(mode=ms.PYNATIVE_MODE)
         self._module = import_file(module)
-        self._network = getattr(self._module, cls)().set_train(False)
+        _keep_everything()
+        self._network = getattr(self._module, cls)().set_train(training)
         return {"layers": port.layers(self._network), "undefined": port.undefined(self._module, reads)}
 
     def run_port(
@@ -344,6 +346,16 @@ class _Recorded:
             return result
 
         return recorded
+
+
+def _keep_everything() -> None:
+    """Dropout that drops nothing and scales what it would keep: frameworks cannot draw the same random numbers."""
+    import mindspore.nn as nn
+
+    def construct(self: Any, x: Any) -> Any:
+        return x / (1 - self.p) if self.training else x
+
+    nn.Dropout.construct = construct
 
 
 # -- the optimizer's state ---------------------------------------------------------------------------------------------

@@ -191,7 +191,8 @@ def make_plan(
         rewrite(roles.graph, roles.ends), layout_of, roles.outputs, bool(images) and not any(image for image in images)
     )
     positions = {name: index for index, name in enumerate(layout.graph.order(tensor.node for tensor in roles.ends))}
-    applies = tuple(apply for optimizer in roles.optimizers for apply in _applies(graph, optimizer))
+    held = {variable.tensor.node for variable in roles.variables}  # not those before a cut
+    applies = tuple(a for optimizer in roles.optimizers for a in _applies(graph, optimizer) if a.node in held)
     return Plan(
         graph_def=found.graph_def,
         graph=graph,
