@@ -50,7 +50,7 @@ CASES = [
         )
         for shape, a, b in (((3, 2), True, False), ((2, 4), False, True))
     ),
-    case("Min", x(1, 0, dtype="int32"), i32(0, 1), keep_dims=True),
+    case("Min", x(1, 0, dtype="int32"), i32(0, 1), keep_dims=True, unknown=False),
     case("Max", x(2, 0, dtype="int8"), i32(1), unknown=False),
     case("Cumprod", x(4, 1), i32(1), exclusive=True),
     case("Cumsum", x(4, 1), i32(1), exclusive=True, reverse=True),
