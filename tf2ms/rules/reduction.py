@@ -53,6 +53,8 @@ def _reduced(op: Op, name: str, form: str = "{0}") -> Expression:
         return op.form(f"tf_reduced(ops.{name}, {form}, {tuple(axes)}, {_empty(name, op.dtype())})", op.tensor(0))
     if len(axes) == op.rank() and not keep:
         return op.form(f"ops.{name}({form})", op.tensor(0))
+    if keep and name == "reduce_mean" and op.dtype() in ("float32", "float16"):
+        name = "mean"
     if name == "prod" or (keep and name.startswith("reduce")):  # the functions take one axis, or no `keep_dims`
         primitive = "".join(word.capitalize() for word in name.replace("prod", "reduce_prod").split("_"))
         return op.form(
