@@ -139,7 +139,7 @@ def test_reshaped_weights_are_weights(tmp_path):
         y = tf.nn.conv2d(x, kernel, 1, "SAME") + tf.reshape(variable("bias", [5]), [1, 1, 1, 5])
         return y * tf.reshape(tf.constant([1.0, 2, 3, 4, 5]), [1, 1, 1, 5])
 
-    _inference(make, tmp_path, 'nn.Conv2d(3, 5, 3, pad_mode="same", has_bias=True, ', lacks=("reshape((3",))
+    _inference(make, tmp_path, 'nn.Conv2d(3, 5, 3, pad_mode="same", has_bias=True, ', lacks=("reshape(3",))
 
 
 def test_padding_becomes_the_convolutions(tmp_path):

@@ -50,14 +50,15 @@ class Derivatives:
         self.places: dict[cst.CSTNode, Derivative] = {}
         self.moved: set[cst.CSTNode] = set()
         self.used = set(analysis.all_names)
-        self.second = ".backward(" in analysis.module.code if self._wanted() else False
+        self.wanted = self._wanted()
+        self.second = ".backward(" in analysis.module.code if self.wanted else False
 
     def _wanted(self) -> bool:
         return any(v.kind == "symbol" and v.name == "torch.autograd.grad" for v in self.analysis.values.values())
 
     def visit_block(self, block: cst.Module | cst.IndentedBlock, function: cst.CSTNode) -> None:
         """Plans the derivatives of one block."""
-        for index, statement in enumerate(block.body):
+        for index, statement in enumerate(block.body if self.wanted else ()):
             if not isinstance(statement, cst.SimpleStatementLine):
                 continue
             for call in m.findall(statement, m.Call()):

@@ -724,18 +724,21 @@ class Rewriter(cst.CSTTransformer):
     def optimized(self) -> set[str]:
         """The tensors that optimizers are given by name: `Adam([image])`."""
         found = set()
-        for node in m.findall(self.analysis.module, m.Call(args=[m.AtLeastN(n=1)])):
-            assert isinstance(node, cst.Call)
-            first = node.args[0].value
-            if isinstance(first, cst.List | cst.Tuple) and self.analysis.value(node).kind == "optimizer":
+        for node, value in self.analysis.values.items():
+            first = node.args[0].value if isinstance(node, cst.Call) and node.args else None
+            if value.kind == "optimizer" and isinstance(first, cst.List | cst.Tuple):
                 found |= {code(e.value) for e in first.elements if isinstance(e.value, cst.Name | cst.Attribute)}
         return found
 
     @cached_property
     def weights(self) -> set[cst.CSTNode]:
         """The calls of `torch.load` of which the file does nothing but give the result to a `load_state_dict`."""
-        calls = m.findall(self.analysis.module, m.Call(m.Attribute(attr=m.Name("load_state_dict")), [m.AtLeastN(n=1)]))
-        given = {call.args[0].value for call in calls if isinstance(call, cst.Call)}
+        calls = [n for n in self.analysis.values if isinstance(n, cst.Call) and n.args]
+        named = "load_state_dict"
+        given = {c.args[0].value for c in calls if isinstance(c.func, cst.Attribute) and c.func.attr.value == named}
+        if not any(value.name == "torch.load" for value in self.analysis.values.values()):
+            return set(given)
+        names = [n for n in self.analysis.values if isinstance(n, cst.Name)]
         found: set[cst.CSTNode] = set(given)
         for node in m.findall(self.analysis.module, m.Assign([m.AssignTarget(m.Name())], m.Call())):
             assert isinstance(node, cst.Assign)
@@ -743,7 +746,7 @@ class Rewriter(cst.CSTTransformer):
             assert isinstance(target, cst.Name) and isinstance(node.value, cst.Call)
             if self.analysis.value(node.value.func).name != "torch.load":
                 continue
-            uses = set(m.findall(self.analysis.module, m.Name(target.value))) - {target}
+            uses = {n for n in names if n.value == target.value} - {target}
             if uses and uses <= given:
                 found.add(node.value)
         return found
