@@ -505,3 +505,29 @@ def test_prelu(shared):
     assert ("nn.PReLU(4)" if shared else "ops.where(") in conversion.code, conversion.code
     assert transposes(conversion.code) == 0, conversion.code
     assert relative(conversion.run({"x:0": x})[0], expected) < 1e-5
+
+
+@pytest.mark.parametrize("labels", ["sparse", "dense", "learned", "rows"])
+def test_cross_entropy(labels, tmp_path):
+    def make():
+        x = placeholder([None, 6], "x")
+        logits = dense(x, 4)
+        if labels == "sparse":
+            given = placeholder([None], "labels", tf.int64)
+            return [logits], tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=given, logits=logits))
+        given = tf.nn.softmax(placeholder([None, 4], "labels"))
+        if labels == "learned":  # whose gradient MindSpore's layer has not
+            given = tf.nn.softmax(2.0 * dense(tf.sin(x), 4, "teacher"))
+        losses = tf.nn.softmax_cross_entropy_with_logits(labels=given, logits=logits)
+        return [logits], tf.reduce_sum(losses * tf.reduce_mean(x, 1)) if labels == "rows" else tf.reduce_mean(losses)
+
+    built = build(make)
+    conversion = convert(built, tmp_path)
+    wanted = {
+        "sparse": 'nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")',
+        "dense": 'nn.SoftmaxCrossEntropyWithLogits(reduction="mean")',
+        "learned": "ops.log_softmax(",
+        "rows": "nn.SoftmaxCrossEntropyWithLogits()",
+    }
+    assert wanted[labels] in conversion.code and "reshape" not in conversion.code, conversion.code
+    assert_same_training(built, conversion)

@@ -100,6 +100,8 @@ def reshape(op: Op) -> Expression:
         return op.form(f"{{0}}.reshape({sizes.text(1)})", op.tensor(0), *sizes.operands)
     shape = tuple(int(size) for size in known.reshape(-1))
     source, target = op.shape(0), op.output_shape()
+    if _keeps(source, shape):
+        return op.form("{0}", op.tensor(0))
     if (
         -1 not in shape
         and source
