@@ -72,7 +72,9 @@ def emit(structure: Structure, stem: str) -> Module:
             outputs=tuple(returned),
             helpers=helpers,
             optimizer_classes=optimizer_classes(structure, render),
-            schedules=[_cell(block, functions) | {"base": SCHEDULE} for block in structure.schedules if block],
+            schedules=[
+                _cell(block, functions) | {"base": SCHEDULE} for block in dict.fromkeys(structure.schedules) if block
+            ],
             shared=shared,
             functions=[_function(function, functions) for function in structure.functions],
             classes=[_cell(block, functions) for block in cells],

@@ -99,7 +99,8 @@ def split(
 
 def _notes(graph: Graph, training: Training | None, absorbed: frozenset[str]) -> tuple[str, ...]:
     """What trains in the graph and will not in the generated code."""
-    updates = [node.name for node in running_updates(graph) if node.name not in absorbed] if training else []
+    taken = absorbed | {node.name for node in training.applies} if training else absorbed
+    updates = [node.name for node in running_updates(graph) if node.name not in taken] if training else []
     notes = training.notes if training else ()
     if not updates:
         return notes

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from tf2ms.graph import Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.lower.label import is_default_name, label
+from tf2ms.lower.penalty import program_key
 from tf2ms.rules.types import Lowered, Program, Step
 from tf2ms.structure.blocks import default_name, distinct, make_block, ordered, replace_groups
 from tf2ms.structure.canonical import canonical
@@ -61,9 +62,11 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
         loss = _loss(body, f"{title}Loss", inputs, network, lowered)
         check_equal(lowered.loss, body)
     check_equal(flat, program)
-    schedules = tuple(
-        None if rate is None else schedule_block(rate, class_names.take("LearningRate")) for rate in lowered.schedules
-    )
+    rates: dict[object, Block] = {}  # equal ones are one class
+    for rate in lowered.schedules:
+        if rate is not None and program_key(rate) not in rates:
+            rates[program_key(rate)] = schedule_block(rate, class_names.take("LearningRate"))
+    schedules = tuple(None if rate is None else rates[program_key(rate)] for rate in lowered.schedules)
     used = _used(blocks, program)
     return Structure(lowered, used, (*functions, *sums, *loss_functions), network, loss, schedules, inputs)
 
