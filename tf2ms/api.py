@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tf2ms.lower import lower
 from tf2ms.rewrite import rewrite
 from tf2ms.rules.registry import layout_of, user_rules
 from tf2ms.rules.types import Lowered, Weight
-from tf2ms.source import infer_shapes, read_source, read_weights
+from tf2ms.source import infer_shapes, matched, read_source, read_weights
 from tf2ms.split import Roles, split
 from tf2ms.structure import structure
 from tf2ms.structure.names import class_name, identifier
@@ -94,7 +94,7 @@ def convert(
             tf.Graph, a Keras model or a concrete function in memory.
         inputs: tensors to cut the graph at; by default the signature's inputs, or the graph's placeholders.
         outputs: the network's outputs; by default the signature's, what the loss takes, or the graph's ends.
-        loss: the loss tensor, where the graph leaves it open.
+        loss: the loss tensor, where the graph leaves it open; where it has no optimizer, Adam stands in.
         name: the network's class name; by default the file's or folder's, if that says something.
         checkpoint: TensorFlow checkpoint, .npy or .npz with the variables' values, instead of the source's own.
         signature: which of a SavedModel's signatures; by default `serving_default`.
@@ -116,7 +116,7 @@ def convert(
     stem = _stem(name or found.name or _FALLBACK_NAME)
     module = emit(structure(lowered, title, style), stem)
     brought = found.load_weights() if checkpoint is None and module.weights and found.load_weights else None
-    values = _values(module, checkpoint, brought)
+    values = _values(module, checkpoint, brought, found.unnamed)
     drawn: tuple[str, ...] = ()
     if checkpoint is None and brought is None and values is not None and roles.optimizer is not None:
         drawn = (
@@ -160,7 +160,10 @@ def _notes(roles: Roles) -> tuple[str, ...]:
 
 
 def _values(
-    module: Module, checkpoint: str | Path | None, brought: Mapping[str, np.ndarray] | None = None
+    module: Module,
+    checkpoint: str | Path | None,
+    brought: Mapping[str, np.ndarray] | None = None,
+    unnamed: Collection[str] = (),
 ) -> dict[str, np.ndarray] | None:
     """Every parameter's value in MindSpore's layout; None if the values are not known and not needed.
 
@@ -171,7 +174,10 @@ def _values(
     Raises: SourceError naming every variable that the checkpoint lacks or has in another shape.
     """
     weights = module.weights.values()
-    given = read_weights(checkpoint) if checkpoint is not None else brought
+    given = brought
+    if checkpoint is not None:
+        shapes = {weight.variable: weight.source_shape for weight in weights if weight.variable in unnamed}
+        given = matched(read_weights(checkpoint), shapes)
     if not module.weights or (given is None and not any(_holds_array(weight) for weight in weights)):
         return None
     stored: Mapping[str, np.ndarray] = given or {}

@@ -141,6 +141,7 @@ def convert(graph: str, folder: str, force: bool, verified: bool, as_json: bool,
       tf2ms convert saved_model/ -o out/ --signature serving_default
       tf2ms convert model.keras -o out/
       tf2ms convert frozen.pb -o out/ --outputs logits --shape input=1,224,224,3
+      tf2ms convert model.meta -o out/ --loss total_loss
       tf2ms convert custom.pb -o out/ --rules my_rules.py
     """
     from tf2ms.api import convert as convert_graph
@@ -285,7 +286,8 @@ def _sections(found: Inspection) -> list[tuple[str, list[str]]]:
             lines = [f"{name} = {terms[0]}", *(f"{'':>{len(name)}} + {term}" for term in terms[1:])]
             sections.append(("Loss", [*lines, f"({len(terms)} terms)"] if len(terms) > 1 else lines))
         if roles.optimizer is not None:
-            sections.append(("Optimizer", [str(optimizer) for optimizer in roles.optimizers]))
+            lines = [f"{item}{'  stands in: the graph has none' if item.assumed else ''}" for item in roles.optimizers]
+            sections.append(("Optimizer", lines))
     sections.append(("Ops", [", ".join(f"{count} {op}" for op, count in found.op_counts.items())]))
     if found.unsupported:
         lines = [f"{item.op}: {len(item.nodes)} nodes ({', '.join(item.nodes[:3])}) {item.reason}"

@@ -85,6 +85,7 @@ class Inspection:
                 "name": roles.optimizer.name,
                 "hyperparameters": dict(roles.optimizer.hyperparameters),
                 "flags": dict(roles.optimizer.flags),
+                "assumed": roles.optimizer.assumed,
             }
             if roles and roles.optimizer
             else None,

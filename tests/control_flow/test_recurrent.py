@@ -33,11 +33,32 @@ KERAS = {
     "GRU last": (lambda x: layers.GRU(4, return_state=True)(x), "nn.GRU(5, 4", CPU_TANH),
     "RNN": (lambda x: layers.SimpleRNN(4, return_sequences=True)(x), "nn.RNN(5, 4, batch_first=True)", CPU_TANH),
     "RNN with ReLU": (lambda x: layers.SimpleRNN(4, activation="relu")(x), 'nonlinearity="relu"', 2e-6),
-    "both ways": (lambda x: layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x), "nn.LSTM(5, 4", 2e-6),
+    "both ways": (
+        lambda x: layers.Bidirectional(layers.LSTM(4, return_sequences=True, return_state=True))(x),
+        "nn.LSTM(5, 4, batch_first=True, bidirectional=True)",
+        2e-6,
+    ),
+    "both ways, last": (
+        lambda x: layers.Bidirectional(layers.GRU(4))(x),
+        "nn.GRU(5, 4, batch_first=True, bid",
+        CPU_TANH,
+    ),
+    "both ways, from states": (
+        lambda x: layers.Bidirectional(layers.LSTM(4))(
+            x, initial_state=[layers.Dense(4)(x[:, index]) for index in range(4)]
+        ),
+        "nn.LSTM(5, 4, batch_first=True, bidirectional=True)",
+        2e-6,
+    ),
+    "both ways, summed": (
+        lambda x: layers.Bidirectional(layers.SimpleRNN(4, return_sequences=True), merge_mode="sum")(x),
+        "nn.RNN(5, 4, batch_first=True, bidirectional=True)",
+        CPU_TANH,
+    ),
     "reset before": (lambda x: layers.GRU(4, reset_after=False)(x), "for step in range(6):", 1e-5),
     "mask": (lambda x: layers.LSTM(4)(layers.Masking()(x)), "for step in range(6):", 1e-5),
     "hard sigmoid": (lambda x: layers.LSTM(4, recurrent_activation="hard_sigmoid")(x), "for step in range(6):", 1e-5),
-    "two cells": (lambda x: layers.RNN([layers.LSTMCell(4), layers.LSTMCell(3)])(x), "for step in range(6):", 1e-5),
+    "two cells": (lambda x: layers.RNN([layers.LSTMCell(4), layers.LSTMCell(3)])(x), "nn.LSTM(4, 3, batch", 2e-6),
 }
 
 
@@ -98,9 +119,12 @@ FRAMES = {
     "RNN with ReLU": (lambda: RNN(4, tf.nn.relu), {}, 'nonlinearity="relu"', 2e-6),
     "time first": (lambda: LSTM(4), {"time_major": True}, "nn.LSTM(5, 4)", 2e-6),
     "GRU": (lambda: GRU(4), {}, "for step in range(6):", 1e-5),
-    "lengths": (lambda: LSTM(4), {"sequence_length": [6, 3, 2]}, "for step in range(6):", 1e-5),
+    "lengths": (lambda: LSTM(4), {"sequence_length": [6, 3, 2]}, "nn.LSTM(5, 4, batch_first=True)", CPU_TANH),
+    "shorter lengths": (lambda: RNN(4), {"sequence_length": [4, 3, 2]}, "nn.RNN(5, 4, batch_first", CPU_TANH),
+    "GRU with lengths": (lambda: GRU(4), {"sequence_length": [6, 3, 2]}, "for step in range(6):", 1e-5),
     "peepholes": (lambda: LSTM(4, peepholes=True, projection=3), {}, "for step in range(6):", 1e-5),
-    "two cells": (lambda: Stack(LSTM(4), LSTM(3)), {}, "for step in range(6):", 1e-5),
+    "two cells": (lambda: Stack(LSTM(4), LSTM(3)), {}, "nn.LSTM(4, 3, batch_first=True)", 2e-6),
+    "a GRU between": (lambda: Stack(LSTM(4), GRU(3), LSTM(4)), {}, "for step in range(6):", 1e-5),
 }
 
 
@@ -119,15 +143,79 @@ def test_dynamic_rnn(cell, options, written, allowed):
     assert ("for step" in run.code or "while " in run.code) == (not written.startswith(("nn.", "nonl")))
 
 
-def test_lengths_that_are_fed():
-    def build():
-        x, lengths = v1.placeholder(tf.float32, X.shape, name="x"), v1.placeholder(tf.int32, (3,), name="lengths")
-        outputs, states = v1.nn.dynamic_rnn(LSTM(4), x, sequence_length=lengths, dtype=tf.float32)
-        return [x, lengths], [outputs, *tf.nest.flatten(states)]
+LENGTHS = np.array([2, 4, 1], np.int32)
 
-    run = frames(build, X, np.array([2, 4, 1], np.int32))
+
+def fed(cell, both=False, dtype=tf.int32, shape=X.shape):
+    """A network whose sequences have lengths that are fed."""
+
+    def build():
+        x, lengths = v1.placeholder(tf.float32, shape, name="x"), v1.placeholder(dtype, shape[:1], name="lengths")
+        options = {"sequence_length": lengths, "dtype": tf.float32}
+        if not both:
+            outputs, states = v1.nn.dynamic_rnn(cell(), x, **options)
+        else:
+            outputs, states = v1.nn.bidirectional_dynamic_rnn(cell(), cell(), x, **options)
+            outputs = tf.concat(outputs, 2) if both == "joined" else outputs
+        return [x, lengths], [*tf.nest.flatten(outputs), *tf.nest.flatten(states)]
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("build", "written"),
+    [
+        (fed(lambda: LSTM(4)), "self.lstm(x, seq_length=lengths)"),
+        (fed(lambda: LSTM(4), dtype=tf.int64), "seq_length=lengths.astype(ms.int32)"),
+        (fed(lambda: RNN(4), shape=(None, None, 5)), "self.rnn(x, seq_length=lengths)"),
+        (fed(lambda: Stack(LSTM(4), LSTM(4))), "self.lstm2(sequence, seq_length=lengths)"),
+        (fed(lambda: LSTM(4), "joined"), "nn.LSTM(5, 4, batch_first=True, bidirectional=True)"),
+        (fed(lambda: LSTM(4), "apart", shape=(None, None, 5)), "nn.LSTM(5, 4, batch_first=True, bidirectional=True)"),
+    ],
+)
+def test_lengths_that_are_fed(build, written):
+    dtype = np.int64 if "astype" in written else np.int32
+    run = frames(build, X, LENGTHS.astype(dtype))
+    assert written in run.code and "while " not in run.code
+    assert run.differs() < CPU_TANH and run.differs("graph") < CPU_TANH
+
+
+def test_lengths_that_are_fed_to_a_loop():
+    run = frames(fed(lambda: GRU(4)), X, LENGTHS)
     assert run.differs() < 1e-5 and run.differs("graph") < 1e-5
     assert "while " in run.code and "outputs[step] = " in run.code
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+def test_bidirectional_dynamic_rnn(time_major):
+    def build():
+        x = v1.placeholder(tf.float32, X.shape, name="x")
+        cells = Stack(LSTM(4)), Stack(LSTM(4))
+        outputs, states = v1.nn.bidirectional_dynamic_rnn(*cells, x, dtype=tf.float32, time_major=time_major)
+        return [x], [tf.concat(outputs, 2), *tf.nest.flatten(states)]
+
+    run = frames(build, X)
+    assert "bidirectional=True)" in run.code and "flip" not in run.code and "identity" not in run.code
+    assert run.differs() < 2e-6 and run.differs("graph") < 2e-6
+
+
+def test_a_layer_that_skips_stays_in_the_loop():
+    """What reads the rows and the layer's sequence cannot be parted from it."""
+
+    class Skipping(Stack):
+        def call(self, x, state):
+            made, new = super().call(x, state)
+            return tf.concat([made, x], 1), new
+
+    def build():
+        x = v1.placeholder(tf.float32, X.shape, name="x")
+        cell = Skipping(LSTM(4), LSTM(3))
+        cell.output_size = 8
+        return [x], [v1.nn.dynamic_rnn(cell, x, dtype=tf.float32)[0]]
+
+    run = frames(build, X)
+    assert "for step in range(6):" in run.code
+    assert run.differs() < 1e-5
 
 
 def test_a_training_graph_with_a_loop_trains_the_layer():

@@ -211,3 +211,148 @@ def test_a_constant_that_is_the_layers_own_start_needs_no_array():
     value = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype("float32")
     (actual,) = conversion.run({"x": value})
     assert relative(actual, np.maximum(value / np.sqrt(1 + 1e-4), 0)) < 1e-5
+
+
+def _keras_frozen(model, shape):
+    """(frozen GraphDef, feeds, TensorFlow's output) of a Keras model."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    function = tf.function(model).get_concrete_function(tf.TensorSpec((None, *shape), tf.float32, name="x"))
+    frozen = convert_variables_to_constants_v2(function)
+    x = np.random.RandomState(0).randn(3, *shape).astype(np.float32)
+    name = frozen.outputs[0].name
+    return frozen.graph.as_graph_def(), x, function(tf.constant(x)).numpy(), name
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", "causal"])
+def test_layers_over_one_axis(padding):
+    """Convolutions and pools that TensorFlow runs over two axes, one of them of size 1."""
+    tf.random.set_seed(0)
+    model = tf.keras.Sequential(
+        [
+            tf.keras.layers.Input((20, 4)),
+            tf.keras.layers.Conv1D(6, 3, padding=padding, activation="relu", dilation_rate=2),
+            tf.keras.layers.BatchNormalization(),
+            tf.keras.layers.MaxPooling1D(2, padding="same"),
+            tf.keras.layers.Conv1D(8, 2, strides=2, padding=padding, groups=2),
+            tf.keras.layers.AveragePooling1D(2, 1, padding="same"),
+            tf.keras.layers.Conv1D(5, 1, use_bias=False),
+        ]
+    )
+    graph, x, expected, output = _keras_frozen(model, (20, 4))
+    conversion = tf2ms.convert(graph, outputs=[output])
+    assert "expand_dims" not in conversion.code and "Conv2d" not in conversion.code, conversion.code
+    assert "nn.MaxPool1d(" in conversion.code and "nn.AvgPool1d(" in conversion.code
+    assert transposes(conversion.code) <= 1, conversion.code  # the output is (batch, width, channels)
+    (actual,) = conversion.run({"x:0": x})
+    assert relative(actual, expected) < 1e-5
+
+
+def test_a_pool_over_the_added_axis_is_none():
+    x = np.random.RandomState(0).rand(2, 8, 3).astype(np.float32)
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        given = v1.placeholder(tf.float32, x.shape, "x")
+        pooled = tf.nn.max_pool2d(tf.expand_dims(given, 2), [2, 2], [2, 2], "SAME")
+        kernel = tf.constant(np.random.RandomState(1).rand(3, 1, 3, 5).astype(np.float32))
+        end = (
+            tf.squeeze(pooled, [2])
+            + tf.squeeze(tf.nn.conv2d(tf.expand_dims(given, 2), kernel, [1, 2, 1, 1], "SAME"), [2])[..., :3]
+        )
+        expected = session.run(end, {given: x})
+    conversion = tf2ms.convert(graph.as_graph_def(), outputs=[end.name])
+    assert "nn.MaxPool1d" not in conversion.code and "nn.Conv1d(3, 5, 3, 2" in conversion.code, conversion.code
+    assert relative(conversion.run({"x:0": x})[0], expected) < 1e-5
+
+
+def test_transposes_that_follow_one_another_are_one():
+    x = np.random.RandomState(0).rand(2, 6, 6, 3).astype(np.float32)
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        given = v1.placeholder(tf.float32, x.shape, "x")
+        kernel = tf.constant(np.random.RandomState(1).rand(3, 3, 3, 4).astype(np.float32))
+        rows = tf.squeeze(tf.nn.conv2d(given, kernel, [1, 6, 1, 1], "SAME"), [1])  # (2, 6, 4)
+        time_major = tf.transpose(rows, [1, 0, 2])
+        back = tf.transpose(time_major, [1, 0, 2])
+        ends = [tf.cumsum(time_major, 2), tf.cumsum(back, 1), tf.transpose(tf.transpose(given), [3, 2, 1, 0])]
+        expected = session.run(ends, {given: x})
+    conversion = tf2ms.convert(graph.as_graph_def(), outputs=[end.name for end in ends])
+    assert transposes(conversion.code) <= 3 and "ops.transpose(ops.transpose(" not in conversion.code, conversion.code
+    for actual, wanted in zip(conversion.run({"x:0": x}), expected, strict=True):
+        assert relative(actual, wanted) < 1e-5
+
+
+def test_weights_that_freezing_computed():
+    """A scale that is a formula of constants follows the channels, and long ones stand in the checkpoint."""
+    x = np.random.RandomState(0).rand(2, 6, 6, 3).astype(np.float32)
+    r = np.random.RandomState(1)
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        given = v1.placeholder(tf.float32, x.shape, "x")
+        y = tf.nn.conv2d(given, tf.constant(r.rand(3, 3, 3, 12).astype(np.float32)), 1, "SAME")
+        scale = tf.constant(r.rand(12).astype(np.float32)) + 1.0
+        y = tf.nn.bias_add(y * scale, tf.sqrt(tf.constant(r.rand(12).astype(np.float32))))
+        y = tf.nn.conv2d(y, tf.constant(r.rand(1, 1, 12, 2).astype(np.float32)), 1, "SAME")
+        expected = session.run(y, {given: x})
+    conversion = tf2ms.convert(graph.as_graph_def(), outputs=[y.name])
+    assert transposes(conversion.code) == 0 and "(12, 1, 1)" in conversion.code, conversion.code
+    assert "ms.Tensor([" not in conversion.code
+    assert relative(conversion.run({"x:0": x})[0], expected) < 1e-5
+
+
+def _by_hand(x, axes, epsilon, gamma, beta, form):
+    """Normalisation as people write it."""
+    mean = tf.reduce_mean(x, axes, keepdims=True)
+    if form == "moments":
+        mean, variance = tf.nn.moments(x, axes, keepdims=True)
+        return tf.nn.batch_normalization(x, mean, variance, beta, gamma, epsilon)
+    variance = tf.reduce_mean(tf.square(x - mean), axes, keepdims=True)
+    if form == "pow":
+        return gamma * ((x - mean) / ((variance + epsilon) ** 0.5)) + beta
+    if form == "scaled first":
+        return gamma * (x - mean) / tf.sqrt(variance + epsilon) + beta
+    return beta + (x - mean) * tf.math.rsqrt(epsilon + variance) * gamma
+
+
+@pytest.mark.parametrize("form", ["moments", "pow", "scaled first", "rsqrt"])
+@pytest.mark.parametrize("kind", ["layer", "instance"])
+def test_normalisation_by_hand(kind, form, tmp_path):
+    def make():
+        if kind == "layer":
+            x = dense(placeholder([4, 6], "x"), 8)
+            y = _by_hand(x, [-1], 1e-3, variable("gamma", [8]), variable("beta", [8]), form)
+            return dense(y, 3, "end")
+        x = conv(placeholder([2, 6, 6, 3], "x"), [3, 3], 4)
+        y = _by_hand(x, [1, 2], 1e-3, variable("gamma", [4]), variable("beta", [4]), form)
+        return conv(y, [1, 1], 2, name="end")
+
+    wanted = "nn.LayerNorm((8,), epsilon=0.001)" if kind == "layer" else "nn.GroupNorm(4, 4, eps=0.001)"
+    code = _trained(make, tmp_path, wanted, lacks=("sqrt",))
+    assert transposes(code) == 0
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_group_normalisation(plain):
+    tf.random.set_seed(0)
+    model = tf.keras.Sequential(
+        [
+            tf.keras.layers.Input((6, 5, 4)),
+            tf.keras.layers.Conv2D(6, 3, padding="same"),
+            tf.keras.layers.GroupNormalization(3, scale=not plain, center=not plain, gamma_initializer="uniform"),
+            tf.keras.layers.Conv2D(2, 1),
+        ]
+    )
+    graph, x, expected, output = _keras_frozen(model, (6, 5, 4))
+    conversion = tf2ms.convert(graph, outputs=[output])
+    assert "nn.GroupNorm(3, 6, eps=0.001)" in conversion.code, conversion.code
+    assert "reshape" not in conversion.code and transposes(conversion.code) == 0, conversion.code
+    assert relative(conversion.run({"x:0": x})[0], expected) < 1e-5
+
+
+def test_what_only_looks_like_a_normalisation(tmp_path):
+    def make():
+        x = conv(placeholder([2, 6, 6, 3], "x"), [3, 3], 4)
+        mean = tf.reduce_mean(x, [1, 2], keepdims=True)
+        other = tf.reduce_mean(tf.square(x - mean), [1], keepdims=True)  # not over the same axes
+        y = (x - mean) / tf.sqrt(other + 1e-3) * variable("gamma", [4])
+        deviation = tf.reduce_mean(tf.abs(y - tf.reduce_mean(y, [1, 2], keepdims=True)), [1, 2], keepdims=True)
+        return (y - tf.reduce_mean(y, [1, 2], keepdims=True)) / tf.sqrt(deviation + 1e-3)
+
+    _trained(make, tmp_path, "ops.sqrt(", lacks=("Norm(",))

@@ -27,7 +27,10 @@ WITHOUT_KERNEL = {
     "LayerNorm": "made of small ops: tests of rewrites",
     "Gelu": "made of small ops: tests of rewrites",
     "swish_f32": "a function of TensorFlow's Python",
-    **dict.fromkeys(("SiLU", "Gelu", "Dense", "LayerNorm"), "several ops: tests/rewrite"),
+    **dict.fromkeys(
+        ("SiLU", "Gelu", "Dense", "LayerNorm", "GroupNorm", "Conv1D", "MaxPool1D", "AvgPool1D"),
+        "several ops: tests/rewrite",
+    ),
     "Dropout": "several ops: tests/training",
     "PlaceholderWithDefault": "an input",
     **dict.fromkeys(

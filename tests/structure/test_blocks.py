@@ -262,7 +262,7 @@ def _cases():
             yield pytest.param(make, style, id=f"{make.__name__}-{style}")
 
 
-@pytest.mark.parametrize(("make", "style"), _cases())
+@pytest.mark.parametrize(("make", "style"), list(_cases()))
 def test_same_as_tensorflow(make, style, tmp_path):
     built = build(make)
     conversion = convert(built, tmp_path, style=style)

@@ -77,10 +77,11 @@ def assert_trains_like_tensorflow(
             side, slots = _side(module, conversion, tmp_path, session.run(variables)), _slots(conversion)
             rates = list(_as_list(made.get("rate")))
             found = conversion.roles.training_graph
+            known = {node.name for node in graph.get_operations()}  # what stands in a function is no node of it
             used = {
                 _variable_name(found[update.variable]): graph.get_tensor_by_name(str(update.gradient))
                 for update in conversion.roles.updates
-                if not update.sparse
+                if not update.sparse and update.gradient.node in known
             }
             used = {name: tensor for name, tensor in used.items() if tensor.shape == wanted[name].shape}
             for step in range(steps):

@@ -182,3 +182,16 @@ def test_a_saved_model_brings_its_weights(tmp_path):
     evidence = verify(tmp_path / "saved", tmp_path / "out", signature="serving_default")
     assert evidence.passed, [*evidence.failures(), *evidence.crashes]
     assert sum(check.what == "layer" for check in evidence.checks) >= 3
+
+
+def test_labels_of_a_softmax_add_up_to_one():
+    with tf.Graph().as_default() as graph:
+        labels = v1.placeholder(tf.float32, [None, 5], name="labels")
+        logits = v1.placeholder(tf.float32, [None, 5], name="logits")
+        tf.nn.softmax_cross_entropy_with_logits(labels=labels * 0.9 + 0.02, logits=logits)
+    graph_def = GraphDef.FromString(graph.as_graph_def(add_shapes=True).SerializeToString())
+    built = build_graph(graph_def, infer_shapes(graph_def))
+    items = [{"tensor": f"{name}:0", "shape": (None, 5), "dtype": "float32"} for name in ("labels", "logits")]
+    batch = make_batch(built, items, 16, 1)
+    assert (np.sort(batch["labels:0"])[:, -2:] == [0, 1]).all()
+    assert (batch["logits:0"] < 0).any()

@@ -41,7 +41,12 @@ def make_map(structure: Structure, code: str, stem: str) -> dict[str, Any]:
         "loss": str(roles.loss) if roles.loss else None,
         "optimizer": None
         if optimizer is None
-        else {"name": optimizer.name, **optimizer.hyperparameters, **optimizer.flags},
+        else {
+            "name": optimizer.name,
+            **optimizer.hyperparameters,
+            **optimizer.flags,
+            **({"assumed": True} if optimizer.assumed else {}),
+        },
         "parameters": [_parameter(name, weight) for name, weight in parameters_of(structure.network)],
         "layers": [
             {"node": step.outputs[0].node, "nodes": list(step.origins), "path": path, "line": lines.get(place)}

@@ -52,6 +52,7 @@ def optimizer_call(structure: Structure) -> dict[str, Any] | None:
         "body": ["optimizers = [", *calls, "]", f"return {JOINT}(parameters, optimizers)"],
         "several": True,
         "schedule": False,
+        "assumed": None,
     }
 
 
@@ -79,7 +80,7 @@ def _groups(structure: Structure) -> dict[str, Any] | None:
         return _single(structure, cls, "groups", more, body)
     constant = next((rate for rate in rates if not rate.endswith("()")), "0.1")  # of no group
     body.append(f"return {cls}({', '.join(filter(None, ['groups', constant, more]))})")
-    return {"body": body, "several": True, "schedule": False}
+    return {"body": body, "several": True, "schedule": False, "assumed": None}
 
 
 def _decay(decays: Sequence[float]) -> list[str]:
@@ -93,7 +94,7 @@ def _alone(optimizer: Optimizer, structure: Structure) -> dict[str, Any]:
 
 def _single(structure: Structure, cls: str, parameters: str, settings: str, lines: list[str]) -> dict[str, Any]:
     """One optimizer of one learning rate, after `lines`."""
-    schedule = structure.schedules[0]
+    schedule, optimizer = structure.schedules[0], structure.lowered.roles.optimizers[0]
     rate = "learning_rate" if schedule is None else f"learning_rate or {schedule.name}()"
     default = "None" if schedule is not None else _rate_text(structure, 0)
     return {
@@ -101,6 +102,7 @@ def _single(structure: Structure, cls: str, parameters: str, settings: str, line
         "several": False,
         "learning_rate": default,
         "schedule": schedule is not None,
+        "assumed": optimizer.name if optimizer.assumed else None,
     }
 
 

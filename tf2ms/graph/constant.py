@@ -20,6 +20,7 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "Sub": np.subtract,
     "Mul": np.multiply,
     "RealDiv": np.divide,
+    "Identity": lambda x: x,
     "Neg": np.negative,
     "Sqrt": np.sqrt,
     "Rsqrt": lambda x: 1 / np.sqrt(x),
@@ -41,10 +42,12 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "Transpose": np.transpose,
     "InvertPermutation": np.argsort,
 }
-_MOVES = {"Reshape", "ExpandDims", "Transpose"}
+_MOVES = {"Identity", "Reshape", "ExpandDims", "Transpose"}
 _REDUCED: dict[str, Callable[..., Any]] = {"Max": np.max, "Min": np.min, "Sum": np.sum, "Prod": np.prod}
 _SHAPED = {"Fill", "Pack", "ConcatV2", "Cast", "Range", *_REDUCED}
 _SHAPES = {"Shape", "Size", "Rank"}
+FOLDED_OPS = frozenset((*_FOLDS, *_SHAPED))
+"""Ops whose value is known where their inputs are."""
 
 
 def foldable_nodes(graph: Graph) -> frozenset[str]:
@@ -54,7 +57,7 @@ def foldable_nodes(graph: Graph) -> frozenset[str]:
     found: set[str] = set()
     for name in graph.order(graph.nodes):
         node = graph[name]
-        arithmetic = bool(node.inputs) and (node.op in _FOLDS or node.op in _SHAPED)
+        arithmetic = bool(node.inputs) and node.op in FOLDED_OPS
         if node.op in CONSTANT_OPS or node.op in _SHAPES or (arithmetic and all(t.node in found for t in node.inputs)):
             found.add(name)
     return frozenset(found)

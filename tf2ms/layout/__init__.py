@@ -13,6 +13,7 @@ from tf2ms.errors import GraphError
 from tf2ms.flow.bodies import replaced_inputs
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
+from tf2ms.layout.transposes import merge_transposes
 from tf2ms.layout.types import (
     Layout,
     LayoutRule,
@@ -204,7 +205,7 @@ def _materialise(
         for tensor in outputs
     )
     flattened = {tensor: origin for tensor, origin in features.items() if tensor in channels}
-    return Layout(Graph(nodes, graph.aliases), given_back, frozenset(channels), flattened)
+    return Layout(merge_transposes(Graph(nodes, graph.aliases)), given_back, frozenset(channels), flattened)
 
 
 def _transposed(graph: Graph, nodes: dict[str, Node], channels: set[Tensor], tensor: Tensor, to_first: bool) -> Tensor:

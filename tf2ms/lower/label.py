@@ -27,7 +27,7 @@ def label(node: Node, within: str | None = None) -> tuple[str, ...]:
     Empty for a node that has nothing but TensorFlow's default name, such as `add_4`.
     """
     name = _INLINED.sub("", node.name if within is None else _inside(node.name, within))
-    parts = [part for part in name.split("/") if part]
+    parts = [part for part in name.split("/") if part and not _CONDITION.fullmatch(part)]
     while parts and (is_default_name(parts[-1], node) or (len(parts) > 1 and parts[-1] == parts[-2])):
         parts = parts[:-1]
     return tuple(parts)
@@ -71,6 +71,9 @@ _KERAS_NAMES = frozenset(
 )
 
 
+_CONDITION = re.compile(r"cond(_\d+)?")
+"""What tf.cond calls the scope of its branches, where the layers of the one that is taken stand."""
+
 _INLINED = re.compile(r"_tfg_inlined_\w+$")
 """What TensorFlow's optimizer adds to the names of functions that it writes out."""
 
@@ -91,11 +94,14 @@ def is_default_name(name: str, node: Node) -> bool:
     ops = {node.op, *(origin.rpartition("/")[2] for origin in node.origins[1:])}
     if node.op == "Dropout":  # the last of the ops that it was written in
         return stem in ("mul", "select", "selectv2")
+    if node.op.endswith("1D"):  # ends in the op that takes the added axis away
+        ops.add("Squeeze")
     known = {op.lower() for op in ops} | {_DEFAULT_NAMES.get(op, op).lower() for op in ops}
     return stem in known or stem in _LAYER_OPS
 
 
 _LAYER_OPS = frozenset(
     "conv2d biasadd matmul relu add depthwise xw_plus_b placeholder convolution conv_transpose tensordot batchnorm"
-    " moments einsum maxpool2d avgpool2d separable_conv2d gelu tensorarrayreadv3 tensorarrayv2read while hidden".split()
+    " moments einsum maxpool1d avgpool1d maxpool2d avgpool2d separable_conv2d gelu"
+    " tensorarrayreadv3 tensorarrayv2read while hidden".split()
 )

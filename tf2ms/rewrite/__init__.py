@@ -18,7 +18,7 @@ Rewrite = Callable[["View", Node], Node | None]
 _REWRITES: list[tuple[frozenset[str], Rewrite]] = []
 
 
-_IN_ORDER = ("weights", "convolutions", "patterns", "normalisation", "activations", "attention")
+_IN_ORDER = ("weights", "convolutions", "patterns", "normalisation", "activations", "folding", "attention")
 """The files of patterns: a later one finds what the earlier ones have put in place."""
 
 

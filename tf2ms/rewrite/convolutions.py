@@ -9,12 +9,13 @@ from tf2ms.graph import Node, Shape
 from tf2ms.rewrite import View, rewrites
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
+_ALONG_ONE = {"Conv2D": "Conv1D", "MaxPool": "MaxPool1D", "AvgPool": "AvgPool1D"}
 
 
 @rewrites("BatchToSpaceND")
 def dilated_convolution(view: View, end: Node) -> Node | None:
     """SpaceToBatchND, convolution without padding, BatchToSpaceND  =>  the convolution with dilation."""
-    convolution = view.only(end.inputs[0], *_CONVOLUTIONS)
+    convolution = view.only(end.inputs[0], "Conv1D", *_CONVOLUTIONS)
     if convolution is None or convolution.attr("padding") != "VALID" or _spaced(convolution):
         return None
     start = view.only(convolution.inputs[0], "SpaceToBatchND")
@@ -24,16 +25,20 @@ def dilated_convolution(view: View, end: Node) -> Node | None:
     pads, crops = (view.constant(node.inputs[2]) for node in (start, end))
     if any(value is None for value in (*blocks, pads, crops)) or blocks[0].tolist() != blocks[1].tolist():
         return None
-    if pads.shape != (2, 2) or crops[:, 0].any():
+    axes = (convolution.attr("kept"),) if convolution.op == "Conv1D" else (1, 2)
+    if pads.shape != (len(axes), 2) or crops[:, 0].any() or (pads < crops).any():
         return None
-    (top, bottom), (left, right) = (pads - crops).tolist()
-    if min(top, bottom, left, right) < 0:
-        return None
+    dilations, edges = [1, 1, 1, 1], [[0, 0], [0, 0]]
+    for axis, block, pair in zip(axes, blocks[0].tolist(), (pads - crops).tolist(), strict=True):
+        dilations[axis], edges[axis - 1] = block, pair
+    (top, bottom), (left, right) = edges
+    if convolution.op == "Conv1D" and (top, left) != (bottom, right):
+        return None  # nn.Conv1d pads both ends alike
     return _padded(
         replace(end, inputs=(start.inputs[0], *convolution.inputs[1:])),
         convolution,
         (top, bottom, left, right),
-        {"dilations": [1, *blocks[0].tolist(), 1]},
+        {"dilations": dilations},
         (*end.origins, *convolution.origins, *start.origins),
         view[convolution.inputs[1]].weight_shape(),
     )
@@ -55,6 +60,34 @@ def padded_convolution(view: View, node: Node) -> Node | None:
     if [(top, bottom), (left, right)] == _same_padding(view, node, view.shape(pad.inputs[0])):
         return replace(node, inputs=inputs, attrs={**node.attrs, "padding": "SAME"}, origins=origins)
     return _padded(replace(node, inputs=inputs), node, (top, bottom, left, right), {}, origins, None)
+
+
+@rewrites("Squeeze")
+def along_one_axis(view: View, squeeze: Node) -> Node | None:
+    """ExpandDims, a convolution or pool over the other axis alone, Squeeze  =>  the layer over one axis."""
+    layer = view.only(squeeze.inputs[0], *_ALONG_ONE)
+    expand = view[layer.inputs[0]] if layer is not None else None
+    shape = view.shape(squeeze.inputs[0])
+    if layer is None or expand is None or expand.op != "ExpandDims" or shape is None or len(shape) != 4:
+        return None
+    added, taken = view.number(expand.inputs[1]), squeeze.attr("squeeze_dims") or []
+    if added is None or [int(added) % 4] != [axis % 4 for axis in taken] or int(added) % 4 not in (1, 2):
+        return None
+    axis = int(added) % 4
+    sizes = view.shape(layer.inputs[1]) if layer.op == "Conv2D" else (layer.attr("ksize") or ())[1:]
+    plain = sizes and sizes[axis - 1] == 1 and (layer.attr("strides") or ())[axis : axis + 1] == [1]
+    if not plain or layer.attr("data_format", "NHWC") != "NHWC" or layer.attr("padding") not in ("SAME", "VALID"):
+        return None
+    if layer.op == "Conv2D" and not view.is_weight(layer.inputs[1]):
+        return None
+    inputs = (expand.inputs[0], *layer.inputs[1:])
+    origins = squeeze.origins + layer.origins + expand.origins
+    return replace(
+        squeeze, op=_ALONG_ONE[layer.op], inputs=inputs, attrs={**layer.attrs, "kept": 3 - axis}, origins=origins
+    )
+
+
+rewrites("BatchToSpaceND")(dilated_convolution)  # once more, around what works along one axis
 
 
 def _same_padding(view: View, node: Node, shape: Shape) -> list[tuple[int, int]] | None:

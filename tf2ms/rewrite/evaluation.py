@@ -49,6 +49,11 @@ class Evaluator:
         value: np.ndarray = self._known[tensor]
         return value
 
+    def equal_to(self, value: np.ndarray) -> frozenset[Tensor]:
+        """The tensors evaluated so far that have this value."""
+        alike = (tensor for tensor, known in self._known.items() if np.shape(known) == value.shape)
+        return frozenset(tensor for tensor in alike if np.allclose(self._known[tensor], value, rtol=0, atol=1e-9))
+
     def _find(self, tensor: Tensor) -> Node:
         for graph in self._graphs:
             if tensor.node in graph and graph[tensor.node].op not in ("Captured", "Carried"):
@@ -58,6 +63,8 @@ class Evaluator:
     def _node(self, node: Node) -> list[Any]:
         if node.is_weight():
             return [self._weight(node)]
+        if node.op in ("Fill", "ZerosLike"):  # a number for whatever shape
+            return [np.asarray(self(node.inputs[1]) if node.op == "Fill" else 0.0)]
         if node.op not in _FORMS:
             raise Unknown
         try:
@@ -113,6 +120,13 @@ def _squeeze(node: Node, x: np.ndarray) -> np.ndarray:
     return np.squeeze(x, tuple(node.attr("squeeze_dims") or ()) or None)
 
 
+def _select(node: Node, condition: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """tf.where of TensorFlow 1 chooses rows by a vector."""
+    if node.op == "Select" and condition.ndim == 1 and max(a.ndim, b.ndim) > 1:
+        condition = condition.reshape(-1, *[1] * (max(a.ndim, b.ndim) - 1))
+    return np.where(condition, a, b)
+
+
 _FORMS: Mapping[str, Callable[..., Any]] = {
     "MatMul": _matmul,
     "BiasAdd": lambda node, x, bias: x + bias,
@@ -134,5 +148,14 @@ _FORMS: Mapping[str, Callable[..., Any]] = {
     "ExpandDims": lambda node, x, axis: np.expand_dims(x, int(axis)),
     "StridedSlice": _slice,
     "Identity": lambda node, x: x,
+    "Select": _select,
+    "SelectV2": _select,
+    "GreaterEqual": lambda node, a, b: a >= b,
+    "Greater": lambda node, a, b: a > b,
+    "Less": lambda node, a, b: a < b,
+    "LessEqual": lambda node, a, b: a <= b,
+    "LogicalNot": lambda node, x: np.logical_not(x),
+    "Tile": lambda node, x, times: np.tile(x, times),
+    "Cast": lambda node, x: x,
 }
 """One step of what recurrent layers are made of."""

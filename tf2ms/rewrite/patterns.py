@@ -8,7 +8,7 @@ from tf2ms.graph import Node
 from tf2ms.rewrite import View, rewrites
 
 _WITH_BIAS = {
-    **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative", "Conv3D", "MatMul", "Dense"), 2),
+    **dict.fromkeys(("Conv1D", "Conv2D", "DepthwiseConv2dNative", "Conv3D", "MatMul", "Dense"), 2),
     "Conv2DBackpropInput": 3,
 }
 """Layers that take a bias, and how many inputs they have without one."""

@@ -42,9 +42,8 @@ def dense_over_last_axis(view: View, last: Node) -> Node | None:
     moved = view.only(x, "Transpose")
     if moved is not None:
         order = view.constant(moved.inputs[1])
-        if order is None or order.tolist() != list(range(order.size)):
-            return None
-        origins, x = origins + moved.origins, moved.inputs[0]
+        if order is not None and order.tolist() == list(range(order.size)):
+            origins, x = origins + moved.origins, moved.inputs[0]
     given, matrix = view.shape(x), view[product.inputs[1]].weight_shape()
     if given is None or matrix is None or len(given) < 3:
         return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tf2ms.graph import Graph, Node
-from tf2ms.layout import Need, any_order, keeps_order
+from tf2ms.layout import Need, any_order, channels_of, keeps_order
 from tf2ms.rules.initializers import initial_values
-from tf2ms.rules.nn import with_default
+from tf2ms.rules.nn import weight_type, with_default
 from tf2ms.rules.op import Cell, Expression, NoForm, Op
 from tf2ms.rules.registry import rule
 
@@ -66,6 +66,72 @@ def dense(op: Op) -> Expression:
         **initial_values(kernel, bias),
     )
     return cell(op.input(0), defaults={"has_bias": False})
+
+
+@rule("Conv1D", layout=channels_of(input=0, output=0), form="nn.Conv1d", note="TensorFlow runs it as a Conv2D")
+def conv1d(op: Op) -> Expression:
+    """tf.nn.conv1d. (1, width, in, out) -> (out, in, 1, width)."""
+    kept = op["kept"]
+    kernel = op.weight(1, perm=(3, 2, 2 - kept, kept - 1))
+    channels = (op.shape() or (kernel.shape[1],))[-1] or kernel.shape[1]
+    group = channels // kernel.shape[1]
+    bias = op.weight(2) if len(op) == 3 else None
+    cell = Cell(
+        "nn.Conv1d",
+        ("in_channels", kernel.shape[1] * group),
+        ("out_channels", kernel.shape[0]),
+        ("kernel_size", kernel.shape[3]),
+        stride=op.spatial("strides")[kept - 1],
+        pad_mode="same" if kernel.shape[3] == 1 else op.pad_mode(),
+        padding=pads[2 * kept - 2] if (pads := op.explicit_padding()) else None,
+        dilation=op.spatial("dilations")[kept - 1],
+        group=group,
+        has_bias=bias is not None,
+        dtype=weight_type(op),
+        weight=kernel,
+        bias=bias,
+        **initial_values(kernel, bias),
+    )
+    return cell(op.input(0), defaults={"stride": 1, "dilation": 1, "group": 1, "has_bias": False, "padding": 0})
+
+
+@rule(
+    "MaxPool1D",
+    "AvgPool1D",
+    layout=channels_of(input=0, output=0),
+    form="nn.MaxPool1d, nn.AvgPool1d",
+    note="TensorFlow runs them as pools over two axes",
+)
+def pool1d(op: Op) -> Expression:
+    """tf.nn.max_pool1d and avg_pool1d."""
+    kept = op["kept"] - 1
+    cell = Cell(
+        f"nn.{op.node.op[:-2]}1d",
+        kernel_size=op.spatial("ksize")[kept],
+        stride=op.spatial("strides")[kept],
+        pad_mode=op.pad_mode(),
+    )
+    return cell(op.tensor(0), defaults={"kernel_size": 1, "stride": 1, "pad_mode": "valid"})
+
+
+@rule(
+    "GroupNorm",
+    layout=channels_of(input=0, output=0),
+    form="nn.GroupNorm",
+    note="group normalisation; instance normalisation with one channel a group",
+)
+def group_norm(op: Op) -> Expression:
+    """Keras's GroupNormalization, and instance normalisation as it is spelled out."""
+    gamma, beta = with_default(op.weight(1), "ones"), with_default(op.weight(2), "zeros")
+    cell = Cell(
+        "nn.GroupNorm",
+        ("num_groups", op.attr("groups")),
+        ("num_channels", gamma.shape[0]),
+        eps=op.attr("epsilon"),
+        gamma=gamma,
+        beta=beta,
+    )
+    return cell(op.tensor(0), defaults={"eps": 1e-5})
 
 
 def _normalised(node: Node, graph: Graph) -> Need:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,11 +37,16 @@ class Count:
     step: int
 
 
-def count_of(graph: Graph, loop: Node, channels_first: frozenset[Tensor] = frozenset()) -> Count | None:
+def count_of(
+    graph: Graph,
+    loop: Node,
+    channels_first: frozenset[Tensor] = frozenset(),
+    enough: Callable[[Tensor], bool] | None = None,
+) -> Count | None:
     """How often the loop runs, if Python knows that before it begins; None for any other loop.
 
     The counter starts at a constant, grows by one, and what the condition compares it with are constants or sizes
-    of tensors. After the loop nobody reads it.
+    of tensors. After the loop nobody reads it. Limits that are `enough` are left out: nothing happens beyond them.
     """
     condition, body = loop.bodies
     limits = _limits(condition.graph, condition.outputs[0])
@@ -57,6 +63,8 @@ def count_of(graph: Graph, loop: Node, channels_first: frozenset[Tensor] = froze
         return None
     stops = []
     for limit in limits:
+        if enough is not None and limit.stop.node in graph and enough(limit.stop):
+            continue
         known_there = graph if limit.stop.node in graph else condition.graph
         sizes = try_sizes(known_there, limit.stop, channels_first)
         if sizes is None or not sizes.scalar or (known_there is not graph and sizes.known is None):

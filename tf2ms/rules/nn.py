@@ -23,7 +23,7 @@ def _check_float(op: Op) -> None:
         raise NoForm(f"a convolution in {op.dtype()}, which MindSpore has in float32 and float16 only")
 
 
-def _weight_type(op: Op) -> Code | None:
+def weight_type(op: Op) -> Code | None:
     """The layer's type where it is not float32."""
     return None if op.dtype() == "float32" else Code(f"ms.{op.dtype()}")
 
@@ -44,7 +44,7 @@ def _convolution(op: Op, cls: str, kernel: Weight, in_channels: int, group: int)
         dilation=scalar_if_square(op.spatial("dilations")),
         group=group,
         has_bias=bias is not None,
-        dtype=_weight_type(op),
+        dtype=weight_type(op),
         weight=kernel,
         bias=bias,
         **initial_values(kernel, bias),
@@ -226,7 +226,7 @@ def matmul(op: Op) -> Expression:
         ("out_channels", kernel.shape[0]),
         has_bias=bias is not None,
         activation=op.attr("activation"),
-        dtype=_weight_type(op),
+        dtype=weight_type(op),
         weight=kernel,
         bias=bias,
         **initial_values(kernel, bias),
@@ -234,15 +234,26 @@ def matmul(op: Op) -> Expression:
     return cell(op.input(0), defaults={"has_bias": True, "activation": None})
 
 
-@rule("BiasAdd", "BiasAddV1", layout=channels_of(input=0, output=0), form="{0} + {bias}")
+def _bias_layout(node: Node, graph: Graph) -> Need:
+    """A bias that is a weight follows the tensor that it is added to."""
+    follows = graph[node.inputs[1].node].weight_shape() is not None
+    return (
+        any_order(node, graph) if follows and node.attr("data_format", "NHWC") == "NHWC" else _on_channels(node, graph)
+    )
+
+
+_on_channels = channels_of(input=0, output=0)
+
+
+@rule("BiasAdd", "BiasAddV1", layout=_bias_layout, form="{0} + {bias}")
 def bias_add(op: Op) -> Expression:
     """tf.nn.bias_add alone: the vector is added to the channels."""
-    channels_first = str(op.attr("data_format", "NHWC")).startswith("NC") or op.is_channels_first(op.node.inputs[0])
-    shape = (-1, *(1,) * (op.rank() - 2)) if channels_first and op.rank() > 2 else None
+    own = str(op.attr("data_format", "NHWC")).startswith("NC")
+    ones = (1,) * (op.rank() - 2) if own or op.is_channels_first(op.node.inputs[0]) else ()
     if not op.is_weight(1):
-        return op.form(f"{{0}} + {{1}}.reshape{shape}" if shape else "{0} + {1}", op.tensor(0), op.tensor(1))
-    bias = op.weight(1)
-    return op.form("{0} + {1}", op.input(0), op.weight(1, reshape=(bias.shape[0], *shape[1:])) if shape else bias)
+        return op.form(f"{{0}} + {{1}}.reshape{(-1, *ones)}" if ones else "{0} + {1}", op.tensor(0), op.tensor(1))
+    bias = op.weight(1, reshape=(*op.weight(1).shape, *ones)) if own else op.tensor(1)
+    return op.form("{0} + {1}", op.input(0), bias)
 
 
 def _pool(op: Op, cls: str, fill: str = "0") -> Expression:
@@ -355,14 +366,14 @@ def _raw(op: Op, index: int) -> Tensor | Weight:
 def fused_batch_norm(op: Op) -> Expression:
     """tf.nn.fused_batch_norm: a layer where the statistics are weights, a formula where they are the batch's own."""
     epsilon = op.attr("epsilon", 1e-4)
-    if op["running_momentum"] is not None and all(op.is_weight(index) for index in (1, 2)) and op.rank() in (2, 4):
+    if op["running_momentum"] is not None and all(op.is_weight(index) for index in (1, 2)) and op.rank() in (2, 3, 4):
         return _training_batch_norm(op, epsilon)
     if op.attr("is_training", True):
         if op.attr("exponential_avg_factor", 1.0) != 1.0:
             raise NoForm("running statistics mixed inside the op")
         form = f"tf_batch_norm({{0}}, {{1}}, {{2}}, {epsilon!r}, outputs={len(op.node.shapes) or 1})"
         return op.form(form, *(_raw(op, index) for index in range(3)))
-    if not all(op.is_weight(index) for index in (1, 2, 3, 4)) or op.rank() not in (2, 4):
+    if not all(op.is_weight(index) for index in (1, 2, 3, 4)) or op.rank() not in (2, 3, 4):
         form = f"tf_batch_norm({{0}}, {{1}}, {{2}}, {epsilon!r}, {{3}}, {{4}}, outputs={len(op.node.shapes) or 1})"
         return op.form(form, *(_raw(op, index) for index in range(5)))
     gamma, beta, mean, variance = (op.weight(index) for index in (1, 2, 3, 4))

@@ -1,4 +1,4 @@
-"""Recurrent layers: loops that `rewrite/recurrent.py` recognised, and TensorFlow's block cells."""
+"""Recurrent layers: loops that `rewrite/recurrent/` recognised, and TensorFlow's block cells."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ from tf2ms.rules.types import Gates, Weight
     "GRU",
     "RNN",
     form="nn.LSTM, nn.GRU, nn.RNN",
-    note="the graph's bias is bias_ih; bias_hh, not trained, what it adds (forget bias); GRU and RNN to 1e-4 on CPU",
+    note="the graph's bias is bias_ih; bias_hh, not trained, what it adds (forget bias); GRU, RNN, and LSTM with "
+    "lengths to 1e-4 on CPU",
 )
 def recurrent(op: Op) -> Expression:
     """A layer over a sequence: the sequence, the last hidden state, the last cell."""
-    layer: Recurrent = op["layer"]
-    first = 1 + op["states"]
-    weights: dict[str, Any] = {f"{name}_l0": _weight(op, first, name, own) for name, own in layer.weights.items()}
-    if "bias_ih" in layer.weights and "bias_hh" not in layer.weights:
-        weights["bias_ih_l0"], weights["bias_hh_l0"] = _apart(weights["bias_ih_l0"])
+    layers: tuple[Recurrent, ...] = op["layers"]
+    layer, states = layers[0], op["states"]
+    first = 1 + states + op["lengths"]
+    weights: dict[str, Any] = {}
+    for own, suffix in zip(layers, ("_l0", "_l0_reverse"), strict=False):
+        weights.update((f"{name}{suffix}", _weight(op, first, name, source)) for name, source in own.weights.items())
+        if "bias_ih" in own.weights and "bias_hh" not in own.weights:
+            weights[f"bias_ih{suffix}"], weights[f"bias_hh{suffix}"] = _apart(weights[f"bias_ih{suffix}"])
     cell = Cell(
         f"nn.{layer.kind}",
         ("input_size", layer.inputs),
@@ -33,14 +37,31 @@ def recurrent(op: Op) -> Expression:
         nonlinearity="relu" if layer.relu else None,
         has_bias=None if "bias_ih" in layer.weights else False,
         batch_first=True if op["batch_first"] else None,
+        bidirectional=True if len(layers) > 1 else None,
         **weights,
     )
-    operands = tuple(op.tensor(index) for index in range(first))
-    made = cell(*operands)
-    states = [f"{{{index}}}.expand_dims(0)" for index in range(1, first)]
-    given = f", ({', '.join(states)})" if len(states) == 2 else f", {states[0]}" if states else ""
+    made = cell(*(op.tensor(index) for index in range(first)))
+    places = [f"{{{index}}}" for index in range(1, first)]
+    given = _initial(places[:states], len(layers))
+    lengths = f", seq_length={places[-1]}" if op["lengths"] else ""
     targets = "{0}, ({1}, {2})" if layer.kind == "LSTM" else "{0}, {1}"
-    return replace(made, form=f"{{layer}}({{0}}{given})", outputs=3 if layer.kind == "LSTM" else 2, targets=targets)
+    outputs = 3 if layer.kind == "LSTM" else 2
+    return replace(made, form=f"{{layer}}({{0}}{given}{lengths})", outputs=outputs, targets=targets)
+
+
+def _initial(places: list[str], directions: int) -> str:
+    """The initial states as the layer takes them: each with an axis of directions."""
+    if directions == 1:
+        states = [f"{place}.expand_dims(0)" for place in places]
+    else:
+        states = [f"ops.stack(({a}, {b}))" for a, b in zip(places[::2], places[1::2], strict=True)]
+    return f", ({', '.join(states)})" if len(states) == 2 else f", {states[0]}" if states else ""
+
+
+@rule("LastState", form="{0}[0]")
+def last_state(op: Op) -> Expression:
+    """The last state of one direction of a recurrent layer."""
+    return op.form(f"{{0}}[{op['direction']}]", op.tensor(0))
 
 
 def _weight(op: Op, first: int, name: str, source: Source) -> Weight:

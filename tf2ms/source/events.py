@@ -6,7 +6,7 @@ import functools
 import operator
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +19,30 @@ _HEADER = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
 
 
+RANKS = {"graph_def": 3, "meta_graph_def": 2, "run_metadata": 1, "keras_model": 0}
+"""What holds a graph: GraphDef, MetaGraphDef, RunMetadata of traced functions, the JSON of a Keras model."""
+
+_PLUGINS = {"graph_run_metadata_graph": "run_metadata", "graph_keras_model": "keras_model"}
+
+
 @dataclass(frozen=True)
 class LoggedGraph:
     """The newest graph of an event file."""
 
     wall_time: float
-    field: str  # "graph_def" or "meta_graph_def": what `data` is the serialized form of
+    field: str  # what `data` is the serialized form of: a key of RANKS
     data: bytes
     note: str = ""  # what the user should know about the file
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """The greater, the sooner it is what is meant."""
+        return RANKS[self.field], self.wall_time
+
+    @property
+    def group(self) -> int:
+        """What holds the graph itself goes before what tells of it."""
+        return min(RANKS[self.field], RANKS["meta_graph_def"])
 
 
 def is_event_file(head: bytes) -> bool:
@@ -38,30 +54,38 @@ def is_event_file(head: bytes) -> bool:
 
 
 def newest_graph(path: Path) -> LoggedGraph | None:
-    """The newest graph in an event file, a graph with shapes before a MetaGraphDef; None if the file holds none.
+    """The newest graph in an event file, of the kind that ranks highest; None if the file holds none.
 
     A file that ends within a record, as that of a running training does, is read up to there.
     Raises SourceError for a damaged file, and for one that ends before a graph was found.
     """
-    best, data = None, b""
+    best: LoggedGraph | None = None
     note = ""
     try:
         for event in _events(path):
-            field = event.WhichOneof("what")
-            if field not in ("graph_def", "meta_graph_def"):
-                continue
-            rank = field == "graph_def", event.wall_time
-            if best is None or rank >= best:
-                best, data = rank, getattr(event, field)
+            for field, data in _graphs(event):
+                found = LoggedGraph(event.wall_time, field, data)
+                if best is None or found.rank >= best.rank:
+                    best = found
     except EOFError as error:
         if best is None:
             raise SourceError(
                 f"{path}: {error}, before any graph: copy the log again from where it was written"
             ) from None
         note = f"{path.name}: {error}; the graph before it was read"
-    if best is None:
-        return None
-    return LoggedGraph(best[1], "graph_def" if best[0] else "meta_graph_def", data, note)
+    return None if best is None else replace(best, note=note)
+
+
+def _graphs(event: Event) -> Iterator[tuple[str, bytes]]:
+    """The graphs that the event holds: (a key of RANKS, the serialized form)."""
+    field = event.WhichOneof("what")
+    if field in ("graph_def", "meta_graph_def"):
+        yield field, getattr(event, field)
+    elif field == "summary":
+        for value in event.summary.value:
+            plugin = _PLUGINS.get(value.metadata.plugin_data.plugin_name)
+            if plugin is not None and value.tensor.string_val:
+                yield plugin, value.tensor.string_val[0]
 
 
 def _events(path: Path) -> Iterator[Event]:
@@ -87,7 +111,7 @@ def _events(path: Path) -> Iterator[Event]:
                     "give the log folder that holds the graph"
                 ) from None
             # Only what is used is checked: a long log is mostly images and histograms.
-            if event.WhichOneof("what") in ("graph_def", "meta_graph_def") and masked_crc32c(data) != checksum:
+            if any(_graphs(event)) and masked_crc32c(data) != checksum:
                 raise SourceError(f"{path}: damaged event file (checksum of the graph at byte {start}): copy it again")
             yield event
 

@@ -14,6 +14,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 
 from tf2ms.errors import SourceError
+from tf2ms.source.branches import branches_as_switches
 from tf2ms.source.lazy import tensorflow
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -31,6 +32,8 @@ def inline_calls(graph_def: GraphDef, op_defs: Iterable[Any] = ()) -> GraphDef:
     `dense/MatMul`. The call's own node stays as an IdentityN of the results, so that its outputs keep their names. Of
     the library only the functions remain that control flow refers to, with the calls in them replaced likewise.
 
+    Conditions of a training graph that a flag such as `is_training` decides become Switch and Merge.
+
     `op_defs`: definitions of ops, as a SavedModel brings them; others are looked up in TensorFlow, if need be.
 
     Raises SourceError for a function that calls itself or is missing, and for graphs that would grow beyond MAX_NODES.
@@ -38,6 +41,13 @@ def inline_calls(graph_def: GraphDef, op_defs: Iterable[Any] = ()) -> GraphDef:
     library = {function.signature.name: function for function in graph_def.library.function}
     if not library:
         return graph_def
+    op_defs = list(op_defs)
+    inlined = _inlined(graph_def, library, op_defs)
+    branched = branches_as_switches(inlined)
+    return inline_calls(branched, op_defs) if branched is not None else inlined
+
+
+def _inlined(graph_def: GraphDef, library: Mapping[str, Any], op_defs: Iterable[Any]) -> GraphDef:
     functions = _Functions(library, {op.name: op for op in op_defs})
     if not any(map(functions.called, graph_def.node)) and not any(
         functions.called(node) for function in library.values() for node in function.node_def

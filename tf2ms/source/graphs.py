@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 from google.protobuf.message import Message
+from tensorboard.compat.proto.config_pb2 import RunMetadata
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
 
 from tf2ms.errors import SourceError
 from tf2ms.source.events import LoggedGraph, is_event_file, newest_graph
 from tf2ms.source.functions import inline_calls
-from tf2ms.source.keras_models import Traced, is_keras_file, read_keras, trace, trace_keras
+from tf2ms.source.keras_models import Traced, described_keras, is_keras_file, read_keras, trace, trace_keras
 from tf2ms.source.messages import EXPECTED, decode, decode_file, give_graph_too, plausible
 from tf2ms.source.naming import suggested_name
 from tf2ms.source.saved_model import (
@@ -29,6 +30,7 @@ from tf2ms.source.saved_model import (
     signatures_of,
     variable_keys,
 )
+from tf2ms.source.traces import closed, described, traced_graphs
 
 MAX_BYTES = 2**31 - 1  # what a protobuf can hold
 
@@ -39,7 +41,7 @@ class Source:
 
     `path`: what the user gave (an empty path for a graph in memory).
     `kind`: in human words: "GraphDef", "GraphDef (text)", "MetaGraphDef", "MetaGraphDef (text)", "TensorBoard log",
-    "SavedModel", "Keras model", "tf.function".
+    "TensorBoard log of a Keras model", "trace of a tf.function", "SavedModel", "Keras model", "tf.function".
     `graph_def`: the graph, in tensorboard's message class; it has one node or more, each with a name and an op. What
     it calls as functions stands in its place.
     `name`: what the file or folder name suggests as the model's name, None if it says nothing.
@@ -47,6 +49,7 @@ class Source:
     `signatures`: the ways to call a SavedModel; `signature`: the one that was chosen, whose inputs and outputs are the
     network's unless the user names others.
     `load_weights`: reads the variables' values that the source brings along, by variable; None if it brings none.
+    `unnamed`: the variables, in order, whose names are not those of a checkpoint: what a traced function was handed.
     """
 
     path: Path
@@ -57,6 +60,7 @@ class Source:
     signatures: Mapping[str, Signature] = field(default_factory=dict)
     signature: Signature | None = None
     load_weights: Callable[[], Mapping[str, np.ndarray]] | None = field(default=None, compare=False)
+    unnamed: tuple[str, ...] = ()
 
     def ends(
         self, inputs: Sequence[str] | None, outputs: Sequence[str] | None, loss: str | None
@@ -124,7 +128,7 @@ def _from_object(source: Any) -> Source:
         raise SourceError("the GraphDef has nodes without a name or an op: give the GraphDef of a built tf.Graph")
     if not graph_def.node:
         raise SourceError("the GraphDef holds no nodes: give the graph of a built model")
-    return Source(Path(), "GraphDef", inline_calls(graph_def))
+    return _closed(Source(Path(), "GraphDef", inline_calls(graph_def)))
 
 
 # Folders
@@ -139,7 +143,7 @@ def _from_folder(path: Path, signature: str | None) -> Source:
     inner = [file for folder in entries if folder.is_dir() for file in _readable_entries(folder)]
     logs = [file for file in entries + inner if "tfevents" in file.name and file.is_file()]
     if logs:
-        return _from_log(path, logs)
+        return _from_log(path, logs, signature)
     graphs = [file.name for file in entries if file.suffix in (".meta", ".pb", ".pbtxt")]
     if graphs:
         raise SourceError(f"{path}: a folder; give the graph file in it: {_few(graphs)}")
@@ -157,8 +161,8 @@ def _readable_entries(folder: Path) -> list[Path]:
         return []
 
 
-def _from_log(path: Path, files: list[Path]) -> Source:
-    """The newest graph among event files."""
+def _from_log(path: Path, files: list[Path], signature: str | None) -> Source:
+    """The newest graph among event files; traces of functions and descriptions of models where there is none."""
     graphs: list[tuple[Path, LoggedGraph]] = []
     failures: list[SourceError] = []
     for file in files:
@@ -175,19 +179,73 @@ def _from_log(path: Path, files: list[Path]) -> Source:
         count = f"{len(files)} event file{'s' if len(files) > 1 else ''}"
         raise SourceError(
             f"{path}: a TensorBoard log without a graph ({count}): write it with "
-            "tf.compat.v1.summary.FileWriter(folder, graph), or give a .pb, .pbtxt or .meta file"
+            "tf.compat.v1.summary.FileWriter(folder, graph) or tf.summary.trace_export, or give a .pb, .pbtxt or "
+            ".meta file"
         )
-    file, graph = max(graphs, key=lambda found: (found[1].wall_time, found[0]))
+    file, graph = max(graphs, key=lambda found: (found[1].group, found[1].wall_time, found[0]))
     notes = [str(error) for error in failures] + [graph.note] * bool(graph.note)
     if len(graphs) > 1:
         where = file.relative_to(path) if path != file else file.name
         notes.append(f"{len(graphs)} event files hold graphs; the newest was read: {where}")
+    name = suggested_name(path)
+    if graph.field == "keras_model":
+        return _logged_model(path, file, graph, name, tuple(notes))
+    if graph.field == "run_metadata":
+        return _logged_trace(path, file, graph, name, tuple(notes), signature)
     meta = graph.field == "meta_graph_def"
     message = decode(graph.data, MetaGraphDef if meta else GraphDef)
     if message is None:
         raise SourceError(f"{file}: the graph in it cannot be decoded: write the log again")
-    graph_def = _complete(message) if isinstance(message, MetaGraphDef) else inline_calls(message)
-    return Source(path, "TensorBoard log", graph_def, suggested_name(path), tuple(notes))
+    if isinstance(message, MetaGraphDef):
+        return Source(path, "TensorBoard log", _complete(message), name, tuple(notes))
+    return _closed(Source(path, "TensorBoard log", inline_calls(message), name, tuple(notes)))
+
+
+def _logged_model(path: Path, file: Path, graph: LoggedGraph, name: str | None, notes: tuple[str, ...]) -> Source:
+    """The Keras model that the TensorBoard callback described."""
+    graph_def, signature, variables = described_keras(file, graph.data)
+    notes = (*notes, "the log describes a Keras model: its inference graph is read; training is not in it")
+    kind = "TensorBoard log of a Keras model"
+    return Source(path, kind, inline_calls(graph_def), name, notes, {}, signature, None, variables)
+
+
+def _logged_trace(
+    path: Path, file: Path, graph: LoggedGraph, name: str | None, notes: tuple[str, ...], chosen: str | None
+) -> Source:
+    """The largest of the functions that were traced, or the one called `chosen`."""
+    metadata = decode(graph.data, RunMetadata)
+    if metadata is None:
+        raise SourceError(f"{file}: the trace in it cannot be decoded: write the log again")
+    found = {f"function_{index}": item for index, item in enumerate(traced_graphs(metadata))}
+    if not found:
+        raise SourceError(f"{file}: a trace without a function that computes: call a tf.function while tracing")
+    signatures = {key: described(key, item) for key, item in found.items()}
+    if len(signatures) > 1:
+        listed = "; ".join(f"{key}{item.description}" for key, item in signatures.items())
+        notes = (*notes, f"{len(signatures)} functions were traced; --signature chooses another: {listed}")
+    largest = max(found, key=lambda key: sum(len(part) for part in _parts(found[key])))
+    signature = choose_signature(path, signatures, chosen or largest)
+    assert signature is not None
+    kind = "trace of a tf.function"
+    graph_def = inline_calls(found[signature.name])
+    read = _closed(Source(path, kind, graph_def, name, notes))
+    if read.unnamed:
+        told = "a trace does not name its variables: the arrays of a checkpoint are told by their shapes"
+        read = replace(read, notes=(*read.notes, told))
+    return replace(read, signatures=signatures)
+
+
+def _parts(graph_def: GraphDef) -> Iterator[Sequence[Any]]:
+    """The nodes of a graph and of each of its functions."""
+    yield graph_def.node
+    for function in graph_def.library.function:
+        yield function.node_def
+
+
+def _closed(source: Source) -> Source:
+    """The graph of a function with inputs, variables and outputs in the place of arguments and results."""
+    graph_def, signature, variables = closed(source.graph_def)
+    return replace(source, graph_def=graph_def, signature=signature, unnamed=variables)
 
 
 # Files
@@ -208,7 +266,7 @@ def _from_file(path: Path, signature: str | None) -> Source:
     with path.open("rb") as file:
         head = file.read(12)
         if is_event_file(head):
-            return _from_log(path, [path])
+            return _from_log(path, [path], signature)
         if is_keras_file(path, head):
             return _traced(read_keras(path), "Keras model", path, suggested_name(path))
         if status.st_size > MAX_BYTES:
@@ -219,7 +277,7 @@ def _from_file(path: Path, signature: str | None) -> Source:
     suffix = " (text)" if is_text else ""
     name = suggested_name(path)
     if isinstance(message, GraphDef):
-        return Source(path, "GraphDef" + suffix, inline_calls(message), name)
+        return _closed(Source(path, "GraphDef" + suffix, inline_calls(message), name))
     if isinstance(message, MetaGraphDef):
         return Source(path, "MetaGraphDef" + suffix, _complete(message), name)
     return _from_saved_model(path, message, signature)

@@ -47,8 +47,25 @@ def read_keras(path: Path) -> Traced:
             named.symlink_to(path.resolve())
             model = keras.models.load_model(named, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, AttributeError, ImportError, OSError) as error:
-        raise SourceError(f"{path}: Keras cannot load the model: {str(error).strip().splitlines()[0]}") from error
+        raise SourceError(f"{path}: Keras cannot load the model: {_first_line(error)}") from error
     return trace_keras(model)
+
+
+def described_keras(path: Path, text: bytes) -> tuple[GraphDef, Signature, tuple[str, ...]]:
+    """(the inference graph of a model that a log describes, its signature, its variables in order), without weights.
+
+    Raises SourceError as `read_keras` does.
+    """
+    keras = tensorflow("reading a Keras model").keras
+    try:
+        config = json.loads(text)
+        _check_config(path, config)
+        model = keras.models.model_from_json(text.decode())
+    except (ValueError, TypeError, KeyError, AttributeError, ImportError, RecursionError) as error:
+        raise SourceError(f"{path}: Keras cannot build the model that is described: {_first_line(error)}") from error
+    graph_def, signature, _ = trace_keras(model)
+    names = [variable.path for variable in model.variables]
+    return graph_def, signature, tuple(names)
 
 
 def trace_keras(model: Any) -> Traced:
@@ -99,6 +116,10 @@ def trace(function: Any, names: Mapping[int, str] | None = None) -> Traced:
     if not outputs:
         raise SourceError("the function returns no tensor")
     return graph, Signature("call", inputs, outputs), partial(_loaded, loaders)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _value(variable: Any) -> np.ndarray:

@@ -12,6 +12,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 from tensorboard.compat.proto import meta_graph_pb2
+from tensorboard.compat.proto.config_pb2 import RunMetadata
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
 
@@ -115,6 +116,9 @@ def _graphs(message: Any) -> Iterator[GraphDef]:
         yield message
     elif isinstance(message, MetaGraphDef):
         yield message.graph_def
+    elif isinstance(message, RunMetadata):
+        for functions in message.function_graphs:
+            yield functions.pre_optimization_graph
     else:
         for meta_graph in message.meta_graphs:
             yield meta_graph.graph_def

@@ -29,8 +29,9 @@ EXPECTED = "a TensorFlow checkpoint (its prefix, .index file or folder), .npy or
 class Weights(Mapping[str, np.ndarray]):
     """Arrays by name, in the file's order; each is loaded when it is asked for."""
 
-    def __init__(self, loaders: Mapping[str, Callable[[], np.ndarray]]):
+    def __init__(self, loaders: Mapping[str, Callable[[], np.ndarray]], keys: Iterable[str] | None = None):
         self._loaders = loaders
+        self.keys_of_file = tuple(loaders if keys is None else keys)
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._loaders[name]()
@@ -47,7 +48,7 @@ class Weights(Mapping[str, np.ndarray]):
     def renamed(self, keys: Mapping[str, str]) -> Weights:
         """These arrays, and those that `keys` (another name -> name here) gives other names."""
         more = {name: self._loaders[key] for name, key in keys.items() if key in self._loaders}
-        return Weights({**self._loaders, **more})
+        return Weights({**self._loaders, **more}, self.keys_of_file)
 
 
 def read_weights(path: str | os.PathLike[str]) -> Weights:

@@ -14,7 +14,9 @@ from tf2ms.split.dropped import find_dropped, running_updates
 from tf2ms.split.formula import formula, terms
 from tf2ms.split.initializers import find_initializers, read_initializer
 from tf2ms.split.layers import TrainingLayers, training_layers
+from tf2ms.split.phase import Settled, differences, find_flags, settle
 from tf2ms.split.pipeline import cut_pipelines, is_delivery
+from tf2ms.split.stand_in import stand_in
 from tf2ms.split.training import Training, find_training
 from tf2ms.split.types import (
     Dropped,
@@ -57,7 +59,8 @@ def split(
         graph: the whole graph, training part included if there is one.
         inputs: tensor names to cut at; they become the only inputs.
         outputs: tensor names of the network's outputs. Without `loss`, an inference network is converted.
-        loss: the loss tensor's name, where the graph's structure leaves it open.
+        loss: the loss tensor's name, where the graph's structure leaves it open. In a graph without an optimizer it is
+            trained by a stand-in.
 
     Raises: GraphError for unknown names or a loss that cannot be told; UnsupportedOpError for training parts that
         have no MindSpore form yet.
@@ -66,7 +69,16 @@ def split(
         graph = cut_at(graph, inputs)
     whole, graph = graph, cut_pipelines(graph)
     initial = find_initializers(graph)
-    training = None if outputs and not loss else find_training(graph, initial, loss)
+    open_graph, flags = graph, find_flags(graph, [graph.tensor(name) for name in inputs or ()])
+    settled = settle(graph, flags)
+    training, hints = None, tuple[str, ...]()
+    if loss or not outputs:
+        training = find_training(settled.graph, initial, loss)
+        if training is None:
+            training, hints = stand_in(settled.graph, loss)
+    if training is None:
+        settled = settle(graph, {name: not value for name, value in flags.items()})
+    graph = settled.graph
     layers = training_layers(graph) if training is not None else TrainingLayers(graph, frozenset(), ())
     graph = layers.graph
     if training is not None:
@@ -83,6 +95,7 @@ def split(
     found = _inputs(graph, chosen, kept, inputs)
     delivered = [str(item.tensor) for item in found if is_delivery(whole[item.tensor.node])]
     pipeline = whole.ancestors(item.tensor.node for item in found) - kept if delivered else set()
+    dropped = find_dropped(graph, kept, training, initial.values(), layers.absorbed, pipeline)
     return Roles(
         graph=graph,
         inputs=found,
@@ -91,16 +104,40 @@ def split(
         terms=terms(graph, training.loss, ends) if training else (),
         optimizers=training.optimizers if training else (),
         variables=variables,
-        dropped=find_dropped(graph, kept, training, initial.values(), layers.absorbed, pipeline),
-        notes=(*_notes(graph, training, layers.absorbed), *layers.notes, *_pipeline_note(delivered)),
+        dropped=(*dropped, *_branches(settled)),
+        notes=(
+            *_notes(graph, training, layers.absorbed),
+            *layers.notes,
+            *_pipeline_note(delivered),
+            *_flag_notes(settled, differences(open_graph, settled, kept, graph) if training else ()),
+            *hints,
+        ),
         preparation=training.preparation if training else None,
+        flags=flags if training else {name: not value for name, value in flags.items()},
+    )
+
+
+def _branches(settled: Settled) -> tuple[Dropped, ...]:
+    """What is left of the branches that flags such as is_training do not take."""
+    return (Dropped("branches that a flag does not take", tuple(sorted(settled.dead))),) * bool(settled.dead)
+
+
+def _flag_notes(settled: Settled, differing: Sequence[str]) -> tuple[str, ...]:
+    """What became of flags such as is_training, and where the two forms of the network are not one layer's."""
+    if not settled.flags:
+        return ()
+    values = ", ".join(f"'{name}' is {value}" for name, value in settled.flags.items())
+    shown = f"{', '.join(differing[:3])}{' …' if len(differing) > 3 else ''}"
+    return (
+        f"{values} in what was read; set_train takes its place",
+        *(f"{shown}: what runs after training is something else, and is not in the network",) * bool(differing),
     )
 
 
 def _notes(graph: Graph, training: Training | None, absorbed: frozenset[str]) -> tuple[str, ...]:
     """What trains in the graph and will not in the generated code."""
-    taken = absorbed | {node.name for node in training.applies} if training else absorbed
-    updates = [node.name for node in running_updates(graph) if node.name not in taken] if training else []
+    known = {*absorbed, *(node.name for node in training.applies)} if training else set()
+    updates = [node.name for node in running_updates(graph) if node.name not in known] if training else []
     notes = training.notes if training else ()
     if not updates:
         return notes

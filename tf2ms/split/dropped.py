@@ -10,6 +10,9 @@ from tf2ms.split.initializers import ASSIGN_OPS
 from tf2ms.split.training import Training
 from tf2ms.split.types import Dropped
 
+STATISTICS = "running statistics: batch normalisation layers keep them"
+"""Why the updates of running statistics are left out."""
+
 _SAVER = frozenset({"SaveV2", "Save", "SaveSlices", "RestoreV2", "Restore", "ShardedFilename", "MergeV2Checkpoints"})
 
 
@@ -49,7 +52,7 @@ def find_dropped(
     drop("initializers: kept as weight_init", graph.ancestors(tensor.node for tensor in initializers))
     drop("saver: MindSpore has its own checkpoints", _around(graph, _SAVER))
     drop("summaries", (node.name for node in graph if "Summary" in node.op))
-    drop("running statistics: batch normalisation layers keep them", absorbed)
+    drop(STATISTICS, absorbed)
     drop("running updates of variables: not recovered yet", (node.name for node in running_updates(graph)))
     drop("assignments to variables: initial values, optimizer state", (n.name for n in graph if n.op in ASSIGN_OPS))
     drop("order of execution only", (node.name for node in graph if node.op == "NoOp"))

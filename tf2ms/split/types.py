@@ -88,7 +88,8 @@ class Optimizer:
     """The update rule, its hyperparameters under TensorFlow's names, and the updates that it makes.
 
     `starts` holds where slots start under MindSpore's argument, if not where they usually do. Where the learning rate
-    is computed, `schedule` is its tensor and `step` the variable that counts the updates.
+    is computed, `schedule` is its tensor and `step` the variable that counts the updates. `assumed` where the graph has
+    none and this one stands in: its updates then name no nodes.
     """
 
     rule: OptimizerRule
@@ -98,6 +99,7 @@ class Optimizer:
     starts: Mapping[str, float] = field(default_factory=dict)
     schedule: Tensor | None = None
     step: str | None = None
+    assumed: bool = False
 
     @property
     def name(self) -> str:
@@ -153,7 +155,10 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Roles:
-    """The parts of the graph. Without a loss the graph is an inference network: there is no optimizer."""
+    """The parts of the graph. Without a loss the graph is an inference network: there is no optimizer.
+
+    `flags` are the values of what says whether the network trains (`is_training`) with which the graph was read.
+    """
 
     graph: Graph
     inputs: tuple[Input, ...]
@@ -166,6 +171,7 @@ class Roles:
     notes: tuple[str, ...] = ()
     preparation: Preparation | None = None
     beside: Graph | None = None
+    flags: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def training_graph(self) -> Graph:

@@ -17,12 +17,17 @@ from tf2ms.structure.types import Block, BlockLayer, ChainLayer
 
 _SHORT = {
     "nn.Conv2d": "conv",
+    "nn.Conv1d": "conv",
+    "nn.MaxPool1d": "pool",
+    "nn.AvgPool1d": "pool",
     "nn.Dense": "dense",
+    "nn.BatchNorm1d": "bn",
     "nn.BatchNorm2d": "bn",
     "nn.MaxPool2d": "pool",
     "nn.AvgPool2d": "pool",
     "nn.LayerNorm": "norm",
     "LayerNorm2d": "norm",
+    "nn.GroupNorm": "norm",
     "nn.Conv2dTranspose": "up",
 }
 

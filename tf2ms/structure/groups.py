@@ -21,9 +21,9 @@ from tf2ms.lower.label import is_made_up
 from tf2ms.rules.types import Program, Step, Value, layer_key
 from tf2ms.structure.types import ChainLayer, is_literal, weight_key
 
-_UNIT_STARTS = {"nn.Conv2d": "Conv", "nn.Dense": "Dense", "nn.Conv2dTranspose": "ConvTranspose"}
+_UNIT_STARTS = {"nn.Conv2d": "Conv", "nn.Conv1d": "Conv", "nn.Dense": "Dense", "nn.Conv2dTranspose": "ConvTranspose"}
 _ACTIVATIONS = {"nn.ReLU": "ReLU", "nn.LeakyReLU": "LeakyReLU", "nn.ReLU6": "ReLU6", "nn.SiLU": "SiLU"}
-_UNIT_PARTS = {"nn.BatchNorm2d": "BN", **_ACTIVATIONS}
+_UNIT_PARTS = {"nn.BatchNorm2d": "BN", "nn.BatchNorm1d": "BN", **_ACTIVATIONS}
 
 
 @dataclass(frozen=True)

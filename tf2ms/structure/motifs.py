@@ -86,7 +86,13 @@ _MAX_LISTED = 60
 def describe(groups: Sequence[Group], steps: Sequence[Step]) -> str:
     """One sentence: what the unit is, or which scopes of TensorFlow the class stands for."""
     if unit_name(steps):
-        words = {"nn.Conv2d": "Convolution", "nn.Dense": "Dense layer", "nn.BatchNorm2d": "batch normalisation"}
+        words = {
+            "nn.Conv2d": "Convolution",
+            "nn.Conv1d": "Convolution",
+            "nn.Dense": "Dense layer",
+            "nn.BatchNorm1d": "batch normalisation",
+            "nn.BatchNorm2d": "batch normalisation",
+        }
         parts = [words.get(step.layer.cls, step.layer.cls.removeprefix("nn.")) for step in steps if step.layer]
         return f"{parts[0]}, then {' and '.join(parts[1:])}."
     labels = list(dict.fromkeys(plain_text("/".join(group.label)) for group in groups if group.label))

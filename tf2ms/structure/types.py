@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
+
 from tf2ms.graph import Tensor
 from tf2ms.rules.initializers import initializer_code
 from tf2ms.rules.types import Code, Layer, Lowered, Program, Step, Value, Weight
+from tf2ms.split import short_float
 
 
 @dataclass(frozen=True)
@@ -150,9 +153,17 @@ MAX_LITERAL = 16
 """A constant of at most so many numbers is written into the code; a longer one goes into the checkpoint."""
 
 
+MAX_LITERAL_TEXT = 80
+"""Characters that the numbers of a constant in the code may take: they stay on one line."""
+
+
 def is_literal(weight: Weight) -> bool:
     """Whether the weight is a short constant that stands in the code."""
-    return weight.value is not None and weight.value.size <= MAX_LITERAL
+    value = weight.value
+    if value is None or value.size > MAX_LITERAL:
+        return False
+    numbers = map(short_float, value.flat) if value.dtype == np.float32 else value.flat
+    return value.ndim == 0 or sum(len(str(number)) + 2 for number in numbers) <= MAX_LITERAL_TEXT
 
 
 def weight_key(weight: Weight) -> tuple[object, ...]:

@@ -26,10 +26,10 @@ from tf2ms.verify.arrays import SavedArrays, save_arrays
 from tf2ms.verify.compare import largest
 from tf2ms.verify.handwritten import optimizer_calls, undefined_attributes
 from tf2ms.verify.inputs import FREE_BATCH, make_batch
-from tf2ms.verify.levels import tensorflow_worker
 from tf2ms.verify.matching import Made, Pair, Wanted, match
 from tf2ms.verify.plan import Watched, variables_of, watched
 from tf2ms.verify.process import Worker, WorkerError
+from tf2ms.verify.sides import tensorflow_worker
 
 KINDS = ("Conv2d", "Dense", "MaxPool2d", "AvgPool2d", "BatchNorm2d", "LRN")
 _BAR = 1e-4

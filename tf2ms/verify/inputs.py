@@ -17,6 +17,7 @@ FREE_BATCH = 2
 
 _FREE_SIZES = {4: 64}
 _FREE_SIZE = 16
+_SCALED = frozenset({"Mul", "Add", "AddV2", "Sub", "RealDiv"})
 _PASSED = frozenset({"Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StopGradient"})
 
 
@@ -47,14 +48,16 @@ def read_batch(path: str | Path, inputs: Sequence[Mapping[str, Any]]) -> dict[st
 
 
 def make_batch(graph: Graph, inputs: Sequence[Mapping[str, Any]], batch_size: int, seed: int) -> dict[str, np.ndarray]:
-    """A batch of random numbers: normal ones, and integers inside the range of what consumes them."""
+    """A batch of random numbers: normal ones, labels as rows of one 1, integers in the range of what consumes them."""
     rng = np.random.default_rng(seed)
     batch = {}
     for item in inputs:
         shape = _filled(item["shape"] or (), batch_size)
         dtype = np.dtype(item["dtype"])
-        if dtype.kind == "f":
-            value: Any = rng.standard_normal(shape)
+        if dtype.kind == "f" and _is_distribution(graph, Tensor.parse(item["tensor"])):
+            value: Any = np.eye(shape[-1])[rng.integers(0, shape[-1], shape[:-1])]
+        elif dtype.kind == "f":
+            value = rng.standard_normal(shape)
         elif dtype.kind == "b":
             value = rng.random(shape) < 0.5
         else:
@@ -66,6 +69,26 @@ def make_batch(graph: Graph, inputs: Sequence[Mapping[str, Any]], batch_size: in
 def _filled(shape: Any, batch_size: int) -> tuple[int, ...]:
     free = _FREE_SIZES.get(len(shape), _FREE_SIZE)
     return tuple((batch_size if axis == 0 else free) if size is None else size for axis, size in enumerate(shape))
+
+
+def _is_distribution(graph: Graph, tensor: Tensor) -> bool:
+    """Whether rows must add up to one: the labels of a softmax cross entropy, smoothed or masked on the way."""
+    shape = graph.shape(tensor) or ()
+    if len(shape) < 2 or shape[-1] is None:
+        return False
+    stack, seen = [tensor.node], set()
+    while stack:
+        name = stack.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for user in graph.consumers[name]:
+            node = graph[user]
+            if node.op == "SoftmaxCrossEntropyWithLogits" and node.inputs[1].node == name:
+                return (graph.shape(node.inputs[1]) or shape)[-1] in (None, shape[-1])
+            if node.op in _PASSED or node.op in _SCALED:
+                stack.append(user)
+    return False
 
 
 def label_range(graph: Graph, tensor: Tensor) -> int:

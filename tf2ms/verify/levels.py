@@ -13,56 +13,17 @@ import numpy as np
 
 from tf2ms.graph import Tensor
 from tf2ms.verify.arrays import SavedArrays, save_arrays
-from tf2ms.verify.compare import Difference, by_norm, largest, updates
+from tf2ms.verify.compare import Difference, largest, updates
+from tf2ms.verify.gradients import gradient_tensors
 from tf2ms.verify.plan import Layer, Plan, Watched, function_of, watched
 from tf2ms.verify.process import Worker, WorkerError
+from tf2ms.verify.sides import Sides, judged
 from tf2ms.verify.types import Bars, Check, Crash, Curves, Place
 
 _WHOLE_LAYERS = 8
 """Batches up to this size are compared whole in every layer; of larger ones the first samples."""
 
 _SAMPLES = 4
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Both frameworks, loaded with the same weights, the batch that they get, and where files go."""
-
-    plan: Plan
-    bars: Bars
-    tensorflow: Worker
-    mindspore: Worker
-    folder: Path
-    feeds: Mapping[str, np.ndarray]
-    graph: str
-    tensorflow_python: str | None
-
-    @property
-    def inputs(self) -> list[dict[str, Any]]:
-        """The map's inputs, as the MindSpore worker wants them."""
-        return list(self.plan.map["inputs"])
-
-    def path(self, name: str) -> str:
-        """A file for arrays."""
-        return str(self.folder / f"{name}.npz")
-
-    def another_tensorflow(self, threads: int | None = None, onednn: bool = True) -> Worker:
-        """TensorFlow once more, with other rounding: its own process, the same graph and weights."""
-        worker = tensorflow_worker(self.folder, self.tensorflow_python, onednn)
-        try:
-            worker.call(
-                "load", graph=self.graph, variables=self.plan.variables, threads=threads, values=self.path("weights")
-            )
-        except WorkerError:
-            worker.close()
-            raise
-        return worker
-
-
-def tensorflow_worker(folder: Path, python: str | None, onednn: bool = True) -> Worker:
-    """TensorFlow in a process, with or without oneDNN."""
-    module = "tf2ms.verify.tensorflow_worker"
-    return Worker("TensorFlow", module, folder, python, TF_ENABLE_ONEDNN_OPTS="1" if onednn else "0")
 
 
 # -- weights and forward -----------------------------------------------------------------------------------------------
@@ -202,7 +163,7 @@ def _culprit(
         ]
         if made and not any(found.within(bar) for _, found in made):
             line, found = min(made, key=lambda pair: (bool(pair[1].problem), pair[1].size or 0.0))
-            return _Found(plan.position(name), _check("forward", str(function), found, bar, Place(name, line=line)))
+            return _Found(plan.position(name), judged("forward", str(function), found, bar, Place(name, line=line)))
     return None
 
 
@@ -219,15 +180,10 @@ def _read_at(plan: Plan, item: Watched, layer: Layer) -> Place:
 
 def _compared(level: str, what: str, item: Watched, theirs: np.ndarray, ours: np.ndarray, bar: float) -> Check:
     found = largest(theirs, item.restore(ours))
-    return _check(level, what, found, bar, Place(Tensor.parse(item.tensor).node))
+    return judged(level, what, found, bar, Place(Tensor.parse(item.tensor).node))
 
 
-def _check(level: str, what: str, found: Difference, bar: float, place: Place) -> Check:
-    message = found.problem or found.note
-    return Check(level, what, found.within(bar), found.size, bar, place, found.values, message)
-
-
-# -- loss and gradients ------------------------------------------------------------------------------------------------
+# -- loss --------------------------------------------------------------------------------------------------------------
 
 
 def loss(sides: Sides) -> Iterator[Check | str]:
@@ -249,74 +205,30 @@ def loss(sides: Sides) -> Iterator[Check | str]:
         for index, (term, text) in enumerate(zip(plan.terms, texts, strict=True)):
             found = largest(theirs[term], ours[f"term:{index}"])
             place = Place(Tensor.parse(term).node, line=text["line"])
-            yield _check("loss", f"term {index + 1} of {len(texts)}: {text['text']}", found, bar, place)
+            yield judged("loss", f"term {index + 1} of {len(texts)}: {text['text']}", found, bar, place)
     else:
         yield (
             f"the terms of the loss are not compared: the graph adds {len(plan.terms)}, "
             f"the generated loss {len(texts) or 'is no plain sum'}"
         )
-    yield _check("loss", "loss", largest(theirs[name], ours["loss"]), bar, Place(Tensor.parse(name).node))
-
-
-def gradients(sides: Sides) -> Iterator[Check | str]:
-    """The gradient of each trained variable; where one misses the bar, TensorFlow's own spread is measured too.
-
-    That spread is the widest of all variables: it comes from max-pooling that chooses otherwise on rounding, which
-    strikes other layers in every run.
-    """
-    plan, bars = sides.plan, sides.bars
-    wanted = {apply.variable: apply.gradient for apply in plan.applies}
-    run = {"feeds": sides.path("feeds"), "tensors": list(dict.fromkeys(wanted.values()))}
-    sides.mindspore.send("gradients", feeds=sides.path("feeds"), inputs=sides.inputs, path=sides.path("ms"))
-    failed = None
-    try:
-        sides.tensorflow.call("run", **run, path=sides.path("gradients"))
-    except WorkerError as error:
-        failed = error
-    sides.mindspore.receive()
-    if failed is not None:
-        raise failed
-    theirs, ours = SavedArrays(sides.path("gradients")), SavedArrays(sides.path("ms"))
-    found = {name: by_norm(theirs[tensor], ours[name]) for name, tensor in wanted.items() if name in ours}
-    worst = 0.0
-    if any(item.size is not None and item.size > bars.gradients for item in found.values()):
-        with sides.another_tensorflow(onednn=False) as other:
-            other.call("run", **run, path=sides.path("spread"))
-        again = SavedArrays(sides.path("spread"))
-        worst = max(by_norm(theirs[tensor], again[tensor]).size or 0.0 for tensor in wanted.values())
-        yield f"TensorFlow's own gradients differ by up to {worst:.1e} between oneDNN on and off"
-    for name in wanted:
-        if name not in found:
-            yield Check("gradients", name, False, place=_variable_place(plan, name), message="MindSpore trains it not")
-            continue
-        bar = max(bars.gradients, bars.spread_factor * worst)
-        yield _check("gradients", name, found[name], bar, _variable_place(plan, name))
-    for name in sorted(set(ours) - set(wanted)):
-        message = "MindSpore trains it, TensorFlow does not"
-        yield Check("gradients", name, False, place=_variable_place(plan, name), message=message)
-
-
-def _variable_place(plan: Plan, variable: str) -> Place:
-    """The layer that holds a variable's parameter."""
-    for item in plan.map["parameters"]:
-        if item["variable"] == variable:
-            owner = item["name"].rpartition(".")[0]
-            layer = next((layer for layer in plan.layers if layer.place.path == owner), None)
-            return Place(variable, item["name"], layer.place.line if layer else None)
-    return Place(variable)
+    yield judged("loss", "loss", largest(theirs[name], ours["loss"]), bar, Place(Tensor.parse(name).node))
 
 
 # -- update ------------------------------------------------------------------------------------------------------------
 
 
 def update(sides: Sides, steps: int) -> Iterator[Check | str]:
-    """The optimizer's settings; then single steps, each from TensorFlow's variables, slots and gradients."""
+    """The optimizer's settings, running statistics; then steps, each from TensorFlow's variables, slots, gradients."""
     yield from _settings(sides)
+    yield from _statistics(sides)
+    if not sides.plan.train_ops:
+        yield "the graph has no optimizer: of the update, running statistics alone are compared"
+        return
     plan, bar = sides.plan, sides.bars.update
     nodes = {item["node"]: item["name"] for item in plan.variables}
     slots = {apply.variable: {slot: nodes[node] for slot, node in apply.slots.items()} for apply in plan.applies}
     state = sorted({apply.variable for apply in plan.applies} | {n for own in slots.values() for n in own.values()})
-    gradients = {apply.variable: apply.gradient for apply in plan.applies}
+    gradients = gradient_tensors(sides, sides.tensorflow)
     worst: dict[str, tuple[int, Difference]] = {}
     unheld: set[str] = set()
     sides.tensorflow.call("restore", path=sides.path("weights"))
@@ -340,7 +252,7 @@ def update(sides: Sides, steps: int) -> Iterator[Check | str]:
     for name in state:
         if name in worst:
             step, found = worst[name]
-            check = _check("update", name, found, bar, _variable_place(plan, name))
+            check = judged("update", name, found, bar, plan.place_of_variable(name))
             yield check if check.passed else replace(check, message=f"{check.message} at step {step + 1}".strip())
     if unheld:
         yield f"the generated optimizer holds no {', '.join(sorted(unheld))}; those slots are not compared"
@@ -360,11 +272,36 @@ def _badness(found: Difference) -> float:
     return float("inf") if found.problem or found.size is None else found.size
 
 
+def _statistics(sides: Sides) -> Iterator[Check]:
+    """What one batch makes of the running statistics of batch normalisation."""
+    plan = sides.plan
+    if not plan.statistics:
+        return
+    before, theirs_path, ours_path = (sides.path(f"{what}_statistics") for what in ("before", "after", "moved"))
+    sides.tensorflow.call("restore", path=sides.path("weights"))
+    sides.tensorflow.call(
+        "step", feeds=sides.path("feeds"), gradients={}, train_ops=sorted(plan.statistics.values()), before=before,
+        path=theirs_path, state=sorted(plan.statistics),
+    )  # fmt: skip
+    sides.mindspore.call(
+        "statistics", feeds=sides.path("feeds"), inputs=sides.inputs, weights=sides.path("weights"), path=ours_path,
+        names=sorted(plan.statistics),
+    )  # fmt: skip
+    start, theirs, ours = SavedArrays(before), SavedArrays(theirs_path), SavedArrays(ours_path)
+    for name in sorted(plan.statistics):
+        place = plan.place_of_variable(name)
+        if name in ours:
+            found = updates(start[f"before:{name}"], theirs[name], ours[name], sides.bars.forward)
+            yield judged("update", name, found, sides.bars.forward, place)
+        else:
+            yield Check("update", name, False, place=place, message="the generated network keeps no such statistic")
+
+
 def _settings(sides: Sides) -> Iterator[Check]:
     """The optimizer's class and numbers, wherever the generated file makes it."""
     plan = sides.plan
     optimizer = plan.roles.optimizer
-    if optimizer is None or len(plan.roles.optimizers) > 1:
+    if optimizer is None or optimizer.assumed or len(plan.roles.optimizers) > 1:
         return
     rule, wanted = optimizer.rule, optimizer.arguments()
     lines = _optimizer_lines(plan.module)
@@ -378,10 +315,10 @@ def _settings(sides: Sides) -> Iterator[Check]:
         for name, value in wanted.items():
             if name in settings["values"]:
                 found = largest(np.array(value), np.array(settings["values"][name]))
-                yield _check("update", name, found, 1e-6, place)
+                yield judged("update", name, found, 1e-6, place)
     for line, value in _argument_defaults(plan.module, "--learning-rate"):
         found = largest(np.array(wanted.get("learning_rate", value)), np.array(value))
-        yield _check("update", "--learning-rate", found, 1e-6, Place(path="main", line=line))
+        yield judged("update", "--learning-rate", found, 1e-6, Place(path="main", line=line))
 
 
 def _optimizer_lines(module: Path) -> dict[str, int]:
@@ -414,7 +351,7 @@ def free(sides: Sides, steps: int) -> Iterator[Check | Curves | str]:
     size = len(next(iter(sides.feeds.values()), ()))
     same_batch = size > 1 and all(array.ndim and len(array) == size for array in sides.feeds.values())
     turned = {key: array[::-1] for key, array in sides.feeds.items()} if same_batch else {}
-    save_arrays(sides.path("turned"), turned)
+    save_arrays(sides.path("turned"), {**turned, **sides.plan.flags})
     another = sides.another_tensorflow
     variants: dict[str, Callable[[], Worker]] = {
         "one thread": partial(another, threads=1),
@@ -463,7 +400,7 @@ def _inside(theirs: np.ndarray, ours: float, allowed: float) -> Check:
     scale, theirs = float(np.abs(theirs).max()), theirs[:, -1]
     odd = largest(theirs[:1], np.array([ours]))
     if odd.problem or not np.isfinite(ours):
-        return _check("free", "", odd, allowed, Place())
+        return judged("free", "", odd, allowed, Place())
     nearest = float(theirs[np.abs(theirs - ours).argmin()])
     size = abs(nearest - ours) / max(scale, float(np.finfo(np.float32).tiny))
     return Check("free", "", size <= allowed, size, allowed, values=(nearest, ours))

@@ -244,6 +244,18 @@ class Side:
         save_arrays(path, after)
         return {"unheld": sorted(unheld)}
 
+    def statistics(
+        self, feeds: str, inputs: list[dict[str, Any]], weights: str, names: Sequence[str], path: str
+    ) -> None:
+        """Writes what one batch in training makes of the running statistics, by variable."""
+        self._fill(self._network, SavedArrays(weights))
+        self._with_loss()(*tensors(SavedArrays(feeds), inputs))
+        entries = {
+            self._entries[p.name]["variable"]: p for p in self._network.get_parameters() if p.name in self._entries
+        }
+        held = {name: entries[name] for name in names if name in entries}
+        save_arrays(path, {n: to_tensorflow(self._entries[p.name], p.asnumpy()) for n, p in held.items()})
+
     def train(self, feeds: str, inputs: list[dict[str, Any]], weights: str, steps: int) -> list[float]:
         """Trains a fresh network freely with the generated train step, in graph mode; the loss at each step."""
         import mindspore as ms
@@ -497,6 +509,7 @@ def main() -> None:
         "loss",
         "gradients",
         "settings",
+        "statistics",
         "update",
         "train",
         "inspect_port",

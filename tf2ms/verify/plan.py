@@ -17,10 +17,13 @@ from tf2ms.graph import Graph, Node, Tensor, build_graph
 from tf2ms.graph.build import is_variable
 from tf2ms.layout import Layout, assign_layout, channels_first_perm
 from tf2ms.rewrite import rewrite
-from tf2ms.rules.optimizer import is_apply
+from tf2ms.rules.optimizer import apply_inputs, is_apply
+from tf2ms.rules.optimizer import find_rule as find_optimizer_rule
 from tf2ms.rules.registry import find_rule, layout_of
 from tf2ms.source import infer_shapes, read_source
-from tf2ms.split import Optimizer, Roles, split
+from tf2ms.split import Optimizer, Roles, Update, split
+from tf2ms.split.applies import find_applies
+from tf2ms.split.dropped import STATISTICS
 from tf2ms.split.initializers import find_initializers
 from tf2ms.verify.types import Place
 
@@ -63,16 +66,25 @@ class Layer:
 
 @dataclass(frozen=True)
 class Apply:
-    """One variable's update in the graph: the gradient that it gets, and its slots by MindSpore's names."""
+    """One variable's update in the graph: the gradient that it gets, and its slots by MindSpore's names.
+
+    `gradient` is None where the graph has none: TensorFlow's is then that of tf.gradients, of the variable's `node`.
+    Where it is one of single rows, `rows` are their numbers.
+    """
 
     variable: str
-    gradient: str
+    node: str
+    gradient: str | None
     slots: Mapping[str, str]
+    rows: str | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a verification needs to know of the graph and of the generated file."""
+    """Everything that a verification needs to know of the graph and of the generated file.
+
+    `train_ops` make one update; `statistics` are the variables of running statistics, each with the node that moves it.
+    """
 
     graph_def: Any
     graph: Graph
@@ -85,6 +97,7 @@ class Plan:
     terms: tuple[str, ...]
     applies: tuple[Apply, ...]
     train_ops: tuple[str, ...]
+    statistics: Mapping[str, str]
     positions: Mapping[str, int]
     load_weights: Callable[[], Mapping[str, np.ndarray]] | None = None
 
@@ -92,6 +105,12 @@ class Plan:
     def variables(self) -> list[dict[str, Any]]:
         """Every variable of the graph, as the TensorFlow worker wants them."""
         return variables_of(self.graph, self._needed)
+
+    @property
+    def flags(self) -> dict[str, np.ndarray]:
+        """What is fed to say that the network trains, or that it does not: `is_training` and its like."""
+        flags = self.roles.flags.items()
+        return {f"{name}:0": np.array(value) for name, value in flags if not is_variable(self.graph[name])}
 
     @property
     def _needed(self) -> set[str]:
@@ -109,6 +128,15 @@ class Plan:
             if layer.place.node == node:
                 return layer.place
         return Place(node)
+
+    def place_of_variable(self, variable: str) -> Place:
+        """The place of the layer that holds a variable's parameter."""
+        for item in self.map["parameters"]:
+            if item["variable"] == variable:
+                owner = item["name"].rpartition(".")[0]
+                layer = next((layer for layer in self.layers if layer.place.path == owner), None)
+                return Place(variable, item["name"], layer.place.line if layer else None)
+        return Place(variable)
 
     def between(self, tensor: str) -> tuple[str, ...]:
         """The nodes, in order, that lead from layers and inputs to a tensor: those that no hook on a layer sees."""
@@ -165,7 +193,8 @@ def make_plan(
         ),
         terms=tuple(str(term) for term in roles.terms),
         applies=applies,
-        train_ops=_train_ops(graph) if applies else (),
+        train_ops=_train_ops(graph) if any(apply.gradient for apply in applies) else (),
+        statistics=_statistics(graph, roles),
         positions=positions,
         load_weights=found.load_weights,
     )
@@ -269,7 +298,25 @@ def variables_of(graph: Graph, needed: Collection[str]) -> list[dict[str, Any]]:
 def _applies(graph: Graph, optimizer: Optimizer) -> Iterator[Apply]:
     for update in optimizer.updates:
         slots = {optimizer.rule.slots[name]: node for name, node in update.slots.items()}
-        yield Apply(_variable_name(graph[update.variable]), str(update.gradient), slots)
+        gradient = None if optimizer.assumed else str(update.gradient)
+        rows = str(_rows(graph, update)) if update.sparse else None
+        yield Apply(_variable_name(graph[update.variable]), update.variable, gradient, slots, rows)
+
+
+def _rows(graph: Graph, update: Update) -> Tensor:
+    """The numbers of the rows of a sparse gradient: as they were before those that occur twice were added up."""
+    node = next(node for node in find_applies(graph) if node.name == update.node)
+    rule = find_optimizer_rule(node)
+    assert rule is not None
+    rows: Tensor = apply_inputs(node, rule)["indices"]
+    added_up = graph[rows.node].op == "Unique" and graph[update.gradient.node].op != "UnsortedSegmentSum"
+    return graph[rows.node].inputs[0] if added_up else rows
+
+
+def _statistics(graph: Graph, roles: Roles) -> dict[str, str]:
+    updates = [name for group in roles.dropped if group.reason == STATISTICS for name in group.nodes]
+    moved = ((graph[name].inputs[0].node, name) for name in updates if graph[name].inputs)
+    return {_variable_name(graph[variable]): name for variable, name in moved if is_variable(graph[variable])}
 
 
 def _train_ops(graph: Graph) -> tuple[str, ...]:

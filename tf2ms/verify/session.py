@@ -12,10 +12,11 @@ import numpy as np
 from tf2ms.graph import Tensor
 from tf2ms.verify import levels as run
 from tf2ms.verify.arrays import save_arrays
-from tf2ms.verify.levels import Sides, tensorflow_worker
+from tf2ms.verify.gradients import gradients
 from tf2ms.verify.plan import Plan
 from tf2ms.verify.plot import write_plot
 from tf2ms.verify.process import Worker, WorkerError
+from tf2ms.verify.sides import Sides, tensorflow_worker
 from tf2ms.verify.types import LEVELS, Bars, Check, Crash, Curves, Evidence
 
 
@@ -56,9 +57,7 @@ def run_levels(
 ) -> Evidence:
     """Everything between the plan and the evidence; `work` takes the files that the processes exchange."""
     chosen = tuple(level for level in LEVELS if level in levels)
-    skipped = (
-        {} if plan.roles.loss else {level: "nothing trains in this graph" for level in chosen if level != "forward"}
-    )
+    skipped = {level: reason for level in chosen if (reason := _not_in_graph(level, plan))}
     chosen = tuple(level for level in chosen if level not in skipped)
     gathered = _Gathered()
     with ExitStack() as stack:
@@ -90,12 +89,21 @@ def run_levels(
     )
 
 
+def _not_in_graph(level: str, plan: Plan) -> str:
+    """Why there is nothing to compare at a level."""
+    if plan.roles.loss is None and level != "forward":
+        return "nothing trains in this graph"
+    if not plan.train_ops and (level == "free" or (level == "update" and not plan.statistics)):
+        return "the graph has no optimizer"
+    return ""
+
+
 def _level(level: str, sides: Sides, steps: int) -> Callable[[], Iterable[Check | Crash | Curves | str]]:
     if level == "update":
         return lambda: run.update(sides, steps)
     if level == "free":
         return lambda: run.free(sides, steps)
-    return lambda: {"forward": run.forward, "loss": run.loss, "gradients": run.gradients}[level](sides)
+    return lambda: {"forward": run.forward, "loss": run.loss, "gradients": gradients}[level](sides)
 
 
 def _start(
@@ -115,7 +123,7 @@ def _start(
     graph = work / "graph.pb"
     graph.write_bytes(plan.graph_def.SerializeToString())
     sides = Sides(plan, bars, theirs, ours, work, batch, str(graph), pythons[0])
-    save_arrays(sides.path("feeds"), batch)
+    save_arrays(sides.path("feeds"), {**batch, **plan.flags})
     brought = None
     if checkpoint is None and plan.load_weights is not None:
         brought = sides.path("brought")

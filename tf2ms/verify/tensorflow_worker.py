@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -12,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from tf2ms.verify.arrays import SavedArrays, save_arrays
+from tf2ms.verify.compare import by_norm
 from tf2ms.verify.process import serve
 
 
@@ -101,6 +103,46 @@ class Side:
         values = self._session.run(fetches, dict(SavedArrays(feeds)))
         save_arrays(path, dict(zip(tensors, values, strict=True)))
 
+    def differentiate(self, loss: str, nodes: Mapping[str, str]) -> dict[str, str | None]:
+        """Adds tf.gradients of the loss for each variable's node; returns the tensors, None where there is none."""
+        import tensorflow as tf
+
+        with self._graph.as_default():
+            variables = [self._graph.get_tensor_by_name(f"{node}:0") for node in nodes.values()]
+            found = tf.gradients(self._graph.get_tensor_by_name(loss), variables)
+            dense = [None if gradient is None else tf.convert_to_tensor(gradient).name for gradient in found]
+        return dict(zip(nodes, dense, strict=True))
+
+    def whole(self, gradients: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+        """Adds the whole gradient for each of single rows: `gradient` and the `rows` it is of."""
+        import tensorflow as tf
+
+        found, tensor = {}, self._graph.get_tensor_by_name
+        with self._graph.as_default():
+            for name, item in gradients.items():
+                size = self._reads[name].shape[0]
+                dense = tf.math.unsorted_segment_sum(tensor(item["gradient"]), tensor(item["rows"]), size)
+                found[name] = dense.name
+        return found
+
+    def spread(
+        self, feeds: str, weights: str, tensors: Sequence[str], reference: str, seeds: Sequence[int | None]
+    ) -> dict[str, float]:
+        """How far each tensor comes to be from its value in `reference` by rounding alone, in the widest of the runs.
+
+        One run for each seed, with inputs and variables moved by a unit in the last place at most; None leaves them.
+        """
+        batch, values, wanted = dict(SavedArrays(feeds)), dict(SavedArrays(weights)), SavedArrays(reference)
+        found = dict.fromkeys(tensors, 0.0)
+        for seed in seeds:
+            moved = partial(_moved, random=None if seed is None else np.random.default_rng(seed))
+            self._assign({name: moved(values[name]) for name in values if name in self._variables})
+            run = self._session.run(list(tensors), {name: moved(array) for name, array in batch.items()})
+            for name, value in zip(tensors, run, strict=True):
+                found[name] = max(found[name], by_norm(wanted[name], np.asarray(value)).size or 0.0)
+        self.restore(weights)
+        return found
+
     def step(
         self, feeds: str, gradients: Mapping[str, str], train_ops: list[str], before: str, path: str, state: list[str]
     ) -> None:
@@ -133,6 +175,13 @@ class Side:
         return self._sliced[name, samples]
 
 
+def _moved(array: np.ndarray, random: np.random.Generator | None) -> np.ndarray:
+    """The numbers, each moved up or down by one unit in the last place, or left."""
+    if random is None or array.dtype.kind != "f":
+        return array
+    return np.nextafter(array, array + random.integers(-1, 2, array.shape).astype(array.dtype))
+
+
 def node_of(error: Exception) -> str | None:
     """The node that TensorFlow's message names."""
     found = re.search(r"\{\{node ([^}]+)\}\}", str(error))
@@ -142,7 +191,7 @@ def node_of(error: Exception) -> str | None:
 def main() -> None:
     """Serves commands until stdin ends."""
     side = Side()
-    names = ("load", "weights", "restore", "run", "step", "train")
+    names = ("load", "weights", "restore", "run", "differentiate", "whole", "spread", "step", "train")
     serve({name: getattr(side, name) for name in names}, node_of)
 
 
