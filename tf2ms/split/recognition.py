@@ -22,7 +22,7 @@ _TOLERANCE = 2e-7
 
 _STEP = 3.0
 _RATE = 0.37
-_MOST = 20_000
+_MOST = 100_000
 """Choices of hyperparameters that are tried for one row."""
 
 _SIZE = 500
@@ -74,7 +74,7 @@ def recognise(spelled: Spelled, rules: Sequence[OptimizerRule], zero_decay: bool
     }
     inside = terms.needed(spelled.outputs)
     numbers = [terms.keys[term][2] for term in inside if terms.keys[term][0] == "number"]
-    pool = _pool(numbers)
+    pools = (_pool(numbers), [*dict.fromkeys(map(abs, numbers))])
     rates = [term for term in inside if term in terms.scalars() and term not in spelled.steps]
     for rule in rules:
         if rule.formula is None or len(rule.slots) - _powers(rule) != len(spelled.slots):
@@ -94,7 +94,7 @@ def recognise(spelled: Spelled, rules: Sequence[OptimizerRule], zero_decay: bool
                     **{rule.slots[n]: _leaf(leaves, terms, "slot", at) for n, at in places.items()},
                 }
                 goal = {"weight": wanted[0], **{rule.slots[n]: wanted[1 + at] for n, at in places.items()}}
-                values = next(_fits(rule, state, goal, pool, zero_decay), None)
+                values = next(_fits(rule, state, goal, pools, zero_decay), None)
                 if values is not None:
                     own = replace(rule, formula=None) if rule.cls.startswith("nn.") else rule
                     return Match(own, values, rate, places)
@@ -122,20 +122,23 @@ def _fits(
     rule: OptimizerRule,
     state: Mapping[str, Any],
     goal: Mapping[str, Any],
-    pool: Sequence[float],
+    pools: tuple[Sequence[float], Sequence[float]],
     zero_decay: bool,
 ) -> Iterator[dict[str, float]]:
-    """Every choice of hyperparameters with which the formula reaches the goal, found target by target."""
+    """Every choice of hyperparameters with which the formula reaches the goal, found target by target.
+
+    `pools` are the values of those that a graph may hold as what is missing to 1, and of the others.
+    """
     formula = rule.formula
     assert formula is not None
     choices: list[dict[str, float]] = [{}]
     targets = sorted(_compiled(formula), key=lambda item: len(item[2]))
-    if len(pool) ** len(targets[0][2]) > _MOST:
+    if len(pools[0]) ** len(targets[0][2]) > _MOST:
         return
     for target, code, needs in targets:
         found: list[tuple[float, dict[str, float]]] = []
         for chosen in choices:
-            for more in _choices([name for name in needs if name not in chosen], pool, zero_decay):
+            for more in _choices([name for name in needs if name not in chosen], pools, zero_decay):
                 values = {**chosen, **more}
                 own = {"self": SimpleNamespace(**values), "weight_decay": values.get("weight_decay")}
                 with np.errstate(all="ignore"):
@@ -166,14 +169,20 @@ def _error(one: Any, other: Any) -> float | None:
     return float(np.median(apart / (size + 1e-30))) if same else None
 
 
-def _choices(names: Sequence[str], pool: Sequence[float], zero_decay: bool) -> Iterator[dict[str, float]]:
+def _choices(
+    names: Sequence[str], pools: tuple[Sequence[float], Sequence[float]], zero_decay: bool
+) -> Iterator[dict[str, float]]:
     if not names:
         yield {}
         return
     more = (0.0,) if zero_decay and names[0] == "weight_decay" else ()
-    for value in (*pool, *more):
-        for rest in _choices(names[1:], pool, zero_decay):
+    for value in (*pools[names[0] not in _SHARES], *more):
+        for rest in _choices(names[1:], pools, zero_decay):
             yield {names[0]: value, **rest}
+
+
+_SHARES = ("beta1", "beta2", "decay", "rho")
+"""Hyperparameters that a graph may hold as what is missing to 1."""
 
 
 @cache

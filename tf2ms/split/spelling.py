@@ -29,7 +29,7 @@ def spell_out(spelled: Spelled, name: str) -> tuple[Match, str]:
 
 
 def _rate(spelled: Spelled) -> Term | None:
-    """The learning rate: a scalar that the step is multiplied with, or the one scalar beside the count of steps."""
+    """The learning rate: a scalar that the step is multiplied with, or the only one that is no constant."""
     terms = spelled.terms
     scalars = terms.scalars()
     op, operands, _ = terms.keys[spelled.weight]
@@ -39,8 +39,11 @@ def _rate(spelled: Spelled) -> Term | None:
         if found:
             return found[0]
     inside = terms.needed(spelled.outputs)
-    free = [term for term in inside if terms.keys[term][0] == "scalar" and term not in spelled.steps]
-    return free[0] if len(free) == 1 else None
+    read = {o for term in inside if term not in scalars for o in terms.keys[term][1] if o in scalars}
+    moving = [term for term in sorted(read) if terms.keys[term][0] != "number" and term not in spelled.steps]
+    leaves = [term for term in inside if terms.keys[term][0] == "scalar" and term not in spelled.steps]
+    found = [own for own in (moving, leaves) if len(own) == 1]
+    return found[0][0] if found else None
 
 
 def _slot_names(variables: list[str]) -> list[str]:
