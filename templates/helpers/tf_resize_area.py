@@ -3,6 +3,7 @@ def tf_resize_area(x, size, align_corners=False):
     for axis, target in zip((1, 2), size):
         source = x.shape[axis]
         step = (source - 1) / (target - 1) if align_corners and target > 1 else source / target
+        step = step or 1 / target  # of a single row or column the same everywhere
         low = np.arange(target)[:, None] * step
         cells = np.arange(int(np.ceil(low[-1, 0] + step)) + 1)
         weight = np.clip(np.minimum(cells + 1, low + step) - np.maximum(cells, low), 0, None) / step

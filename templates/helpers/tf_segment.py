@@ -1,21 +1,28 @@
-def tf_segment(x, ids, count, kind, limit=0, empty=None):
+def tf_segment(x, ids, kind, count=None, empty=None):
     """Sum, mean, product, minimum … of the rows of each segment, as tf.math.segment_sum and its kin.
 
-    A segment without rows has `limit`, or `empty`, as its minimum or maximum; negative ids are left out.
+    Without `count` there are as many segments as the last id says. One without rows has `empty` as its minimum or
+    maximum, or the type's limit. Negative ids are left out.
     """
     inner = x.shape[len(ids.shape) :]
-    rows, ids = x.reshape((-1,) + inner), ids.reshape(-1)
-    member = ops.logical_and(ids.reshape(1, -1) == ops.arange(count).reshape(-1, 1), ids.reshape(1, -1) >= 0)
-    if kind in ("sum", "mean", "sqrtn"):
-        flat = rows.reshape(rows.shape[0], -1)
-        total = ops.where(ops.expand_dims(member, -1), flat, ops.zeros_like(flat)).sum(1).astype(x.dtype)
-        if kind != "sum":
-            size = ops.maximum(member.astype(x.dtype).sum(1), 1).reshape(-1, 1)
-            total = total / (size if kind == "mean" else ops.sqrt(size))
-        return total.reshape((count,) + inner)
-    member = member.reshape(member.shape + (1,) * len(inner))
-    if kind == "prod":
-        return ops.ReduceProd()(ops.where(member, rows, ops.ones_like(rows)), 1)
-    picked = ops.where(member, rows, ms.Tensor(limit, x.dtype))
-    result = ops.reduce_max(picked, 1) if kind == "max" else ops.reduce_min(picked, 1)
-    return result if empty is None else ops.where(ops.any(member, 1), result, ms.Tensor(empty, x.dtype))
+    rows, ids = x.reshape((-1 if x.size else ids.size,) + inner), ids.reshape(-1)
+    if count is None:
+        count = int(ids[-1]) + 1 if ids.size else 0
+    if 0 in rows.shape or count == 0:  # MindSpore's kernels refuse these
+        limit = getattr(np, "finfo" if x.is_floating_point() else "iinfo")(str(x.dtype).lower())
+        fill = {"prod": 1, "max": limit.min, "min": limit.max}.get(kind, 0)
+        return ops.full((count,) + inner, fill if empty is None else empty, dtype=x.dtype)
+    if kind in ("prod", "max", "min"):
+        reduce = {"prod": ops.unsorted_segment_prod, "max": ops.unsorted_segment_max, "min": ops.unsorted_segment_min}
+        result = reduce[kind](rows, ids, count)
+    else:
+        result = ops.unsorted_segment_sum(rows, ids, count)
+    if empty is None and kind not in ("mean", "sqrtn"):
+        return result
+    size = ops.unsorted_segment_sum(ops.ones(ids.shape, ms.int32), ids, count).reshape((-1,) + (1,) * len(inner))
+    if empty is not None:
+        return ops.where(size > 0, result, ms.Tensor(empty, x.dtype))
+    size = ops.maximum(size, 1).astype(x.dtype)
+    if kind == "sqrtn":
+        return result / ops.sqrt(size)
+    return result / size if x.is_floating_point() else ops.truncate_div(result, size)

@@ -315,7 +315,7 @@ def variants(item: Case, plain: bool = False) -> list[str]:
         item.op in IMAGE_OPS
         and {array.ndim for array in fed} & {4, 5}
         and "float32" in {array.dtype.name for array in fed}
-        and not any(isinstance(value, np.ndarray) and value.ndim == 4 for value in item.inputs[1:2])
+        and not any(isinstance(value, np.ndarray) and value.ndim in (4, 5) for value in item.inputs[1:2])
     ):
         found.append("nchw")
     return found

@@ -302,6 +302,10 @@ def _batch_size(structure: Structure) -> int:
     return fixed[0] if fixed else _DEFAULT_BATCH
 
 
+_NUMPY = {"bool": "bool_", "bfloat16": "float32"}
+"""NumPy's names of types that it calls otherwise, or has not."""
+
+
 def _samples(structure: Structure) -> list[dict[str, Any]]:
     """Name, shape without the batch, in MindSpore's order, and dtype of each input."""
     lowered = structure.lowered
@@ -316,7 +320,8 @@ def _samples(structure: Structure) -> list[dict[str, Any]]:
                 "name": structure.inputs[item.tensor],
                 "shape": sizes,
                 "dtype": item.dtype,
-                "numpy": f"np.{item.dtype}" + "_" * (item.dtype == "bool"),
+                "numpy": "np."
+                + {"bool": "bool_", "bfloat16": "float32"}.get(item.dtype, item.dtype),  # NumPy has no bfloat16
             }
         )
     return found

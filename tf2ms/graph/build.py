@@ -171,7 +171,7 @@ MAX_EXPANSION = 1 << 24
 
 
 def _array(proto: Any) -> np.ndarray:
-    """The constant as an array, by tensorboard's own decoder.
+    """The constant as an array, by tensorboard's own decoder; bfloat16, which NumPy has not, as float32.
 
     Raises: GraphError if it cannot be read, or is a few bytes that stand for an array of gigabytes.
     """
@@ -187,6 +187,12 @@ def _array(proto: Any) -> np.ndarray:
             if proto.tensor_content:
                 return np.frombuffer(proto.tensor_content, unsigned).reshape(shape).copy()
             values = np.array(getattr(proto, f"{unsigned}_val"), unsigned)
+            return np.resize(values, shape) if len(values) < 2 else values.reshape(shape)
+        if proto.dtype == types_pb2.DT_BFLOAT16:
+            whole = _unabridged(proto, elements)
+            halves = np.frombuffer(whole.tensor_content, "<u2") if whole.tensor_content else np.array(whole.half_val)
+            values = (halves.astype(np.uint32) << 16).view(np.float32)
+            shape = [dim.size for dim in proto.tensor_shape.dim]
             return np.resize(values, shape) if len(values) < 2 else values.reshape(shape)
         return tensor_util.make_ndarray(_unabridged(proto, elements))
     except (ValueError, TypeError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tf2ms.graph import Graph, Node, Tensor
@@ -202,9 +204,10 @@ def split_v(op: Op) -> Expression:
     axis = op.required_number(2, "the axis")
     if -1 in sizes:
         whole = (op.shape(0) or ())[axis % op.rank()]
-        if whole is None:
-            raise NoForm("the size of the axis is unknown; give the input's shape with --shape")
-        sizes[sizes.index(-1)] = whole - sum(sizes) - 1
+        given = sum(sizes) + 1
+        rest = f"{{0}}.shape[{op.axis(axis)}] - {given}" if whole is None else str(whole - given)
+        lengths = ", ".join(rest if size == -1 else str(size) for size in sizes)
+        return op.form(_parts(f"ops.split({{0}}, [{lengths}], axis={op.axis(axis)})", len(sizes)), op.tensor(0))
     return op.form(_parts(f"ops.split({{0}}, {sizes}, axis={op.axis(axis)})", len(sizes)), op.tensor(0))
 
 
@@ -278,16 +281,36 @@ def _paddings(op: Op) -> list[tuple[int, int]]:
     return [pairs[axis] for axis in order]
 
 
-@rule("Pad", "PadV2", layout=_padding_layout, form="ops.pad")
+def _computed_pad(op: Op) -> Expression:
+    """A padding whose sizes are computed: a matrix, or rows of numbers that Python knows."""
+    made = op.graph[op.node.inputs[1].node]
+    value = [op.tensor(2)] if op.node.op == "PadV2" else []
+    if made.op != "Pack" or made.attr("axis"):
+        form = f"tf_pad({{0}}, {{1}}.tolist(){', {2}' if value else ''})"
+        return op.form(form, op.tensor(0), op.tensor(1), *value)
+    rows = [op.of(made).sizes(index) for index in range(len(made.inputs))]
+    operands: list[Any] = [op.tensor(0), *value]
+    texts = []
+    for row in rows:
+        texts.append(row.text(len(operands)))
+        operands += row.operands
+    return op.form(f"tf_pad({{0}}, ({', '.join(texts)},){', {1}' if value else ''})", *operands)
+
+
+@rule("Pad", "PadV2", layout=_padding_layout, form="ops.pad, tf_pad")
 def pad(op: Op) -> Expression:
     """tf.pad with a constant; MindSpore lists the pairs from the last axis, and leaves out those in front."""
+    if op.constant(1) is None:
+        return _computed_pad(op)
     pairs = _paddings(op)
     if not any(map(any, pairs)):
         return op.form("{0}", op.tensor(0))
     while pairs and not any(pairs[0]):
         pairs = pairs[1:]
     flat = tuple(size for pair in reversed(pairs) for size in pair)
-    value = op.required_constant(2, "the value of the padding").item() if op.node.op == "PadV2" else 0
+    if op.node.op == "PadV2" and op.constant(2) is None:
+        return op.form(f"tf_pad({{0}}, {tuple(_paddings(op))}, {{1}})", op.tensor(0), op.tensor(2))
+    value = op.constant(2).item() if op.node.op == "PadV2" else 0  # type: ignore[union-attr]
     text = f", value={value!r}" if value else ""
     if op.dtype() in ("float32", "float64", "int32", "int64", "float16"):
         return op.form(f"ops.pad({{0}}, {flat}{text})", op.tensor(0))

@@ -10,6 +10,7 @@ import numpy as np
 from tf2ms.layout import any_order
 from tf2ms.rules.initializers import initializer_code
 from tf2ms.rules.op import Cell, Expression, NoForm, Op
+from tf2ms.rules.reduction import SEARCH
 from tf2ms.rules.registry import no_form, rule
 from tf2ms.rules.types import Weight
 
@@ -34,6 +35,8 @@ def gather(op: Op) -> Expression:
     if table is not None and len(table.shape) == 2 and table.dtype == "float32" and math.prod(table.shape) > _LOOKUP:
         return _embedding(op, table)
     indices = "{1}" if op.dtype("Tindices", "int32") in ("int32", "int64") else "{1}.astype(ms.int32)"
+    if axis == 0 and op.may_be_empty(1):  # of no index at all, the gradient of ops.gather fails on CPU
+        return op.form(f"ops.gather_nd({{0}}, ops.expand_dims({indices}, -1))", op.tensor(0), op.tensor(1))
     return op.form(f"ops.gather({{0}}, {indices}, {axis})", op.tensor(0), op.tensor(1))
 
 
@@ -125,14 +128,15 @@ def dynamic_stitch(op: Op) -> Expression:
 
 
 @rule(
-    "Unique", "UniqueV2", "UniqueWithCounts", form="tf_unique", note="the shape depends on the data: not in graph mode"
-)
+    "Unique", "UniqueV2", "UniqueWithCounts", "UniqueWithCountsV2",
+    form="tf_unique", note="by NumPy: the shape depends on the data; not in graph mode",
+)  # fmt: skip
 def unique(op: Op) -> Expression:
-    """tf.unique: values in the order of their first occurrence."""
-    if op.node.op == "UniqueV2" and op.constant(1) is not None and op.rank() != 1:
-        raise NoForm("unique rows of a tensor of higher rank")
-    counts = ", counts=True" if op.node.op == "UniqueWithCounts" else ""
-    return op.form(f"tf_unique({{0}}, ms.{op.dtype('out_idx', 'int32')}{counts})", op.tensor(0))
+    """tf.unique: values, or slices along an axis, in the order of their first occurrence."""
+    axes = op.required_constant(1, "the axis").reshape(-1).tolist() if op.node.op.endswith("V2") else []
+    axis = f", axis={op.axis(axes[0])}" if any(map(op.axis, axes)) else ""
+    counts = ", counts=True" if "Counts" in op.node.op else ""
+    return op.form(f"tf_unique({{0}}, ms.{op.dtype('out_idx', 'int32')}{axis}{counts})", op.tensor(0))
 
 
 @rule("ListDiff", form="tf_list_diff", note="the shape depends on the data: not in graph mode")
@@ -144,20 +148,12 @@ def list_diff(op: Op) -> Expression:
 # -- segments --------------------------------------------------------------------------------------------------------
 
 
-def _limit(dtype: str, kind: str) -> int | float:
-    """The neutral element of a maximum or minimum."""
-    if "float" in dtype:
-        return float(np.finfo(dtype).min if kind == "max" else np.finfo(dtype).max)
-    return int(np.iinfo(dtype).min if kind == "max" else np.iinfo(dtype).max)
-
-
 @rule("UnsortedSegmentSum", "UnsortedSegmentProd", "UnsortedSegmentMax", "UnsortedSegmentMin", form="tf_segment")
 def unsorted_segment(op: Op) -> Expression:
     """tf.math.unsorted_segment_sum and its kin; negative ids are dropped."""
     count = op.sizes(2)
     kind = op.node.op.removeprefix("UnsortedSegment").lower()
-    empty = f", {_limit(op.dtype(), kind)!r}" if kind in ("max", "min") else ""
-    form = f"tf_segment({{0}}, {{1}}, {count.text(2)}, {kind!r}{empty})"
+    form = f"tf_segment({{0}}, {{1}}, {kind!r}, {count.text(2)})"
     return op.form(form, op.tensor(0), op.tensor(1), *count.operands)
 
 
@@ -165,8 +161,8 @@ def unsorted_segment(op: Op) -> Expression:
 def segment(op: Op) -> Expression:
     """tf.math.segment_sum and its kin: as many segments as the last id says."""
     kind = op.node.op.removeprefix("Segment").lower()
-    limit = f", {_limit(op.dtype(), kind)!r}, empty=0" if kind in ("max", "min") else ""
-    return op.form(f"tf_segment({{0}}, {{1}}, int({{1}}.max()) + 1, {kind!r}{limit})", op.tensor(0), op.tensor(1))
+    empty = ", empty=0" if kind in ("max", "min") else ""
+    return op.form(f"tf_segment({{0}}, {{1}}, {kind!r}{empty})", op.tensor(0), op.tensor(1))
 
 
 _SPARSE = tuple(f"SparseSegment{kind}{more}" for kind in ("Sum", "Mean", "SqrtN") for more in ("", "WithNumSegments"))
@@ -180,19 +176,20 @@ def sparse_segment(op: Op) -> Expression:
     operands = [op.tensor(i) for i in range(3)]
     if len(op) == 4:
         count = op.sizes(3)
-        return op.form(f"tf_segment({data}, {{2}}, {count.text(3)}, {kind!r})", *operands, *count.operands)
-    return op.form(f"tf_segment({data}, {{2}}, int({{2}}.max()) + 1, {kind!r})", *operands)
+        return op.form(f"tf_segment({data}, {{2}}, {kind!r}, {count.text(3)})", *operands, *count.operands)
+    return op.form(f"tf_segment({data}, {{2}}, {kind!r})", *operands)
 
 
 # -- search, sparse --------------------------------------------------------------------------------------------------
 
 
-@rule("LowerBound", "UpperBound", form="ops.searchsorted")
+@rule("LowerBound", "UpperBound", form="tf_searchsorted", note=SEARCH)
 def bound(op: Op) -> Expression:
     """tf.searchsorted, row by row."""
     right = ", right=True" if op.node.op == "UpperBound" else ""
-    form = f"ops.searchsorted({{0}}, {{1}}{right}).astype(ms.{op.dtype('out_type', 'int32')})"
-    return op.form(form, op.tensor(0), op.tensor(1))
+    dtype = op.dtype("out_type", "int32")
+    cast = "" if dtype == "int32" else f".astype(ms.{dtype})"
+    return op.form(f"tf_searchsorted({{0}}, {{1}}{right}){cast}", op.tensor(0), op.tensor(1))
 
 
 @rule("SparseToDense", form="tf_sparse_to_dense")
@@ -213,8 +210,10 @@ def sparse_tensor_dense_add(op: Op) -> Expression:
 def sparse_tensor_dense_mat_mul(op: Op) -> Expression:
     """tf.sparse.sparse_dense_matmul."""
     sizes = op.sizes(2)
-    left = f"tf_sparse_to_dense({{0}}, {{1}}, 0, {sizes.text(3)})" + ".T" * bool(op.attr("adjoint_a"))
-    right = "{2}" + ".T" * bool(op.attr("adjoint_b"))
+    left, right = f"tf_sparse_to_dense({{0}}, {{1}}, 0, {sizes.text(3)})", "{2}"
+    adjoint = "ops.conj({}.T)" if op.dtype().startswith("complex") else "{}.T"
+    left = adjoint.format(left) if op.attr("adjoint_a") else left
+    right = adjoint.format(right) if op.attr("adjoint_b") else right
     return op.form(f"ops.matmul({left}, {right})", op.tensor(0), op.tensor(1), op.tensor(3), *sizes.operands)
 
 

@@ -55,7 +55,10 @@ def resize_area(op: Op) -> Expression:
 def crop_and_resize(op: Op) -> Expression:
     """tf.image.crop_and_resize."""
     method, value = str(op.attr("method", "bilinear")), op.attr("extrapolation_value", 0.0)
-    form = f"ops.CropAndResize({method!r}, {value!r})({_to_float(op)}, {{1}}, {{2}}, {_size(op, 3)})"
+    places = f"{_to_float(op)}, {{1}}, {{2}}, {_size(op, 3)}"
+    form = f"ops.CropAndResize({method!r}, {value!r})({places})"
+    if op.may_be_empty(1) or 0 in (op.shape(1) or ()):
+        form = f"tf_crop_and_resize({places}, {method!r}, {value!r})"
     return op.form(form, op.tensor(0), op.tensor(1), op.tensor(2))
 
 

@@ -18,9 +18,11 @@ def _adjoint(op: Op, place: str, flag: str) -> str:
 
 @rule("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", form="ops.matmul")
 def batch_mat_mul(op: Op) -> Expression:
-    """tf.linalg.matmul of stacks of matrices, with broadcasting."""
-    form = f"ops.matmul({_adjoint(op, '{0}', 'adj_x')}, {_adjoint(op, '{1}', 'adj_y')})"
-    return op.form(form, op.tensor(0), op.tensor(1))
+    """tf.linalg.matmul of stacks of matrices, with broadcasting; of columns and rows their plain product."""
+    left, right = _adjoint(op, "{0}", "adj_x"), _adjoint(op, "{1}", "adj_y")
+    shape = op.shape(0) or (None,) * 2
+    outer = shape[-2 if op.attr("adj_x") else -1] == 1  # of which ops.matmul has no gradient in a batch of 1 on CPU
+    return op.form(f"{left} * {right}" if outer else f"ops.matmul({left}, {right})", op.tensor(0), op.tensor(1))
 
 
 @rule("SparseMatMul", form="ops.matmul")
@@ -163,32 +165,45 @@ def _real(op: Op) -> None:
         raise NoForm(f"this factorisation in {op.dtype()}")
 
 
+def _single(op: Op) -> bool:
+    """Whether the matrices are of one number, which MindSpore's kernels refuse."""
+    return (op.shape(0) or (None,))[-1] == 1
+
+
+def _solved(op: Op, matrix: str) -> str:
+    """The solution of `matrix @ x = {1}`."""
+    return f"{{1}} / {matrix}" if _single(op) else f"ops.matmul(ops.inverse({matrix}), {{1}})"
+
+
 @rule("MatrixInverse", form="ops.inverse")
 def matrix_inverse(op: Op) -> Expression:
     """tf.linalg.inv."""
     _real(op)
-    return op.form(f"ops.inverse({_adjoint(op, '{0}', 'adjoint')})", op.tensor(0))
+    matrix = _adjoint(op, "{0}", "adjoint")
+    return op.form(f"1 / {matrix}" if _single(op) else f"ops.inverse({matrix})", op.tensor(0))
 
 
 @rule("MatrixDeterminant", form="ops.det")
 def matrix_determinant(op: Op) -> Expression:
     """tf.linalg.det."""
     _real(op)
-    return op.form("ops.det({0})", op.tensor(0))
+    return op.form("{0}[..., 0, 0]" if _single(op) else "ops.det({0})", op.tensor(0))
 
 
 @rule("LogMatrixDeterminant", form="ops.slogdet")
 def log_matrix_determinant(op: Op) -> Expression:
     """tf.linalg.slogdet."""
     _real(op)
+    if _single(op):
+        return op.form("(ops.sign({0}[..., 0, 0]), ops.log(ops.abs({0}[..., 0, 0])))", op.tensor(0))
     return op.form("ops.slogdet({0})", op.tensor(0))
 
 
-@rule("Cholesky", form="ops.cholesky", note="no gradient on CPU")
+@rule("Cholesky", form="tf_cholesky", note="ops.cholesky has no gradient on CPU: composed; of first order alone")
 def cholesky(op: Op) -> Expression:
     """tf.linalg.cholesky."""
     _real(op)
-    return op.form("ops.cholesky({0})", op.tensor(0))
+    return op.form("tf_cholesky({0})", op.tensor(0))
 
 
 @rule("Qr", form="ops.qr", note="the signs of columns of q and rows of r may differ; no gradient on CPU")
@@ -220,7 +235,7 @@ def self_adjoint_eig(op: Op) -> Expression:
 def matrix_solve(op: Op) -> Expression:
     """tf.linalg.solve."""
     _real(op)
-    return op.form(f"ops.matmul(ops.inverse({_adjoint(op, '{0}', 'adjoint')}), {{1}})", op.tensor(0), op.tensor(1))
+    return op.form(_solved(op, _adjoint(op, "{0}", "adjoint")), op.tensor(0), op.tensor(1))
 
 
 @rule("MatrixTriangularSolve", form="ops.matmul(ops.inverse(…), {1})", note="through the inverse of the triangle")
@@ -229,7 +244,7 @@ def matrix_triangular_solve(op: Op) -> Expression:
     _real(op)
     band = "-1, 0" if op.attr("lower", True) else "0, -1"
     triangle = f"tf_band_part({{0}}, {band})" + ".swapaxes(-1, -2)" * bool(op.attr("adjoint"))
-    return op.form(f"ops.matmul(ops.inverse({triangle}), {{1}})", op.tensor(0), op.tensor(1))
+    return op.form(_solved(op, triangle), op.tensor(0), op.tensor(1))
 
 
 @rule("MatrixSolveLs", form="ops.matmul(ops.inverse(aᵀa + λ), aᵀb)", note="through the normal equations")

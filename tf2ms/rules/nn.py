@@ -14,7 +14,7 @@ from tf2ms.rules.types import Code, Value, Weight
 from tf2ms.split import Initializer
 
 _F64 = "float64 to 1e-6 on CPU"
-_STRIDE = "where a stride exceeds the kernel the gradient may be wrong on CPU"
+_STRIDE = "where a stride exceeds the kernel TensorFlow's own gradient is not that of its result on CPU"
 _CONV_DEFAULTS: dict[str, Value] = {"stride": 1, "dilation": 1, "group": 1, "has_bias": False, "padding": 0}
 
 
@@ -63,8 +63,8 @@ def _computed_convolution(op: Op, kernel: str, group: int) -> Expression:
     pads = op.explicit_padding()
     x = f"ops.pad({{0}}, {(*pads[2:], *pads[:2])})" if pads else "{0}"
     mode = "valid" if pads else op.pad_mode()
-    stride, dilation = op.spatial("strides"), op.spatial("dilations")
-    form = f"ops.conv2d({x}, {kernel}, None, {stride}, {mode!r}, 0, {dilation}, {group})"
+    stride, dilation = op.spatial("strides"), op.spatial("dilations", (1,) * op.rank())
+    form = f"ops.conv{len(stride)}d({x}, {kernel}, None, {stride}, {mode!r}, 0, {dilation}, {group})"
     return op.form(form, op.tensor(0), op.tensor(1))
 
 
@@ -100,8 +100,12 @@ def depthwise_conv2d(op: Op) -> Expression:
 @rule("Conv3D", layout=channels_of(input=0, output=0), form="nn.Conv3d")
 def conv3d(op: Op) -> Expression:
     """tf.nn.conv3d. DHWIO -> OIDHW."""
-    kernel = op.weight(1, perm=(4, 3, 0, 1, 2))
     channels = _channels(op)
+    if not op.is_weight(1):
+        inner = (op.shape(1) or (None,) * 5)[3]
+        group = channels // inner if channels and inner else 1
+        return _computed_convolution(op, "ops.transpose({1}, (4, 3, 0, 1, 2))", group)
+    kernel = op.weight(1, perm=(4, 3, 0, 1, 2))
     group = channels // kernel.shape[1] if channels else 1
     return _convolution(op, "nn.Conv3d", kernel, kernel.shape[1] * group, group)
 
@@ -110,14 +114,14 @@ def conv3d(op: Op) -> Expression:
     "Conv2DBackpropInput",
     layout=channels_of(input=2, output=0),
     form="nn.Conv2dTranspose, ops.Conv2DTranspose",
-    note=_STRIDE,
 )
 def conv2d_transpose(op: Op) -> Expression:
     """tf.nn.conv2d_transpose; the primitive where the layer gives another size. (h, w, out, in) -> (in, out, h, w)."""
     _check_float(op)
-    kernel = op.weight(1, perm=(3, 2, 0, 1))
+    kernel = op.weight(1, perm=(3, 2, 0, 1)) if op.is_weight(1) else None
+    *size, outputs, inputs = _kernel_shape(op)
     bias = op.weight(3) if len(op) == 4 else None
-    size, stride, dilation = kernel.shape[2:], op.spatial("strides"), op.spatial("dilations")
+    stride, dilation = op.spatial("strides"), op.spatial("dilations")
     given, wanted = op.shape(2), op.sizes(0)
     if len(wanted.parts) != 4:
         raise NoForm("the size of the output is computed as a whole while the graph runs")
@@ -125,11 +129,12 @@ def conv2d_transpose(op: Op) -> Expression:
     inner = [part.value for part in wanted.parts[front : front + 2]]
     before = given[front : front + 2] if given else (None, None)
     mode, pads = op.pad_mode(), op.explicit_padding()
-    if None not in before and not pads and inner == _transposed_sizes(before, size, stride, dilation, mode):  # type: ignore[arg-type]
+    fits = None not in before and not pads and inner == _transposed_sizes(before, size, stride, dilation, mode)  # type: ignore[arg-type]
+    if kernel is not None and fits:
         cell = Cell(
             "nn.Conv2dTranspose",
-            ("in_channels", kernel.shape[0]),
-            ("out_channels", kernel.shape[1]),
+            ("in_channels", inputs),
+            ("out_channels", outputs),
             ("kernel_size", scalar_if_square(size)),
             stride=scalar_if_square(stride),
             pad_mode=mode,
@@ -143,13 +148,24 @@ def conv2d_transpose(op: Op) -> Expression:
     if None in inner:
         raise NoForm("the size of the output is computed while the graph runs; give the input's shape with --shape")
     pad = f", pad={pads}" if pads else ""
+    weight = "{1}" if kernel is not None else "ops.transpose({1}, (3, 2, 0, 1))"
     form = (
-        f"ops.Conv2DTranspose({kernel.shape[0]}, {size}, pad_mode={mode!r}{pad}, stride={stride}, dilation={dilation})"
-        f"({{0}}, {{1}}, ({{0}}.shape[0], {kernel.shape[1]}, {inner[0]}, {inner[1]}))"
+        f"ops.Conv2DTranspose({inputs}, {tuple(size)}, pad_mode={mode!r}{pad}, stride={stride}, dilation={dilation})"
+        f"({{0}}, {weight}, ({{0}}.shape[0], {outputs}, {inner[0]}, {inner[1]}))"
     )
+    operands = (op.tensor(2), op.tensor(1) if kernel is None else kernel)
     if bias is not None:
-        return op.form(f"{form} + {{2}}", op.tensor(2), kernel, op.weight(3, reshape=(kernel.shape[1], 1, 1)))
-    return op.form(form, op.tensor(2), kernel)
+        return op.form(f"{form} + {{2}}", *operands, op.weight(3, reshape=(outputs, 1, 1)))
+    return op.form(form, *operands)
+
+
+def _kernel_shape(op: Op) -> tuple[int, ...]:
+    """The shape of a transposed convolution's kernel in TensorFlow's order, be it a weight or computed."""
+    shape = op.weight(1).shape if op.is_weight(1) else op.shape(1)
+    known = tuple(size for size in shape or () if size is not None)
+    if not known or len(known) != len(shape or ()):
+        raise NoForm("the shape of the kernel is unknown")
+    return known
 
 
 def _transposed_sizes(
@@ -166,21 +182,31 @@ def _transposed_sizes(
 def conv3d_transpose(op: Op) -> Expression:
     """tf.nn.conv3d_transpose. (d, h, w, out, in) -> (in, out, d, h, w)."""
     _check_float(op)
-    kernel = op.weight(1, perm=(4, 3, 0, 1, 2))
-    stride, given, wanted = op.spatial("strides"), op.shape(2), op.output_shape()
+    *size, outputs, inputs = _kernel_shape(op)
+    stride, wanted = op.spatial("strides"), op.output_shape()
     front = 2 if str(op.attr("data_format", "NDHWC")).startswith("NC") else 1
-    before, inner = (given or ())[front : front + 3], list((wanted or ())[front : front + 3])
-    if None in before or None in inner or len(inner) != 3:
+    inner = [length for length in (wanted or ())[front : front + 3] if length is not None]
+    if len(inner) != 3:
         raise NoForm("the size of the output is computed while the graph runs; give the input's shape with --shape")
     dilation, mode = op.spatial("dilations", (1,) * 5), op.pad_mode()
-    spans = [(k - 1) * d + 1 for k, d in zip(kernel.shape[2:], dilation, strict=True)]
-    same = [n * s for n, s in zip(before, stride, strict=True)]  # type: ignore[operator]
+    spans = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
+    before = [-(-(n if mode == "same" else n - span + 1) // s) for n, s, span in zip(inner, stride, spans, strict=True)]
+    same = [n * s for n, s in zip(before, stride, strict=True)]
     plain = mode == "same" and inner == same and all(s <= k for s, k in zip(stride, spans, strict=True))
+    begin = [0, 0, 0]
+    if mode == "same":
+        sizes = zip(before, stride, spans, inner, strict=True)
+        begin = [max((n - 1) * s + span - size, 0) // 2 for n, s, span, size in sizes]
+    if not op.is_weight(1):
+        made = f"ops.Conv3DTranspose({inputs}, {outputs}, {tuple(size)}, stride={stride}, dilation={dilation})"
+        text = f"{made}({{0}}, ops.transpose({{1}}, (4, 3, 0, 1, 2)))"
+        return op.form(f"tf_fit({text}, {tuple(begin)}, {tuple(inner)})", op.tensor(2), op.tensor(1))
+    kernel = op.weight(1, perm=(4, 3, 0, 1, 2))
     cell = Cell(
         "nn.Conv3dTranspose",
-        ("in_channels", kernel.shape[0]),
-        ("out_channels", kernel.shape[1]),
-        ("kernel_size", scalar_if_square(kernel.shape[2:])),
+        ("in_channels", inputs),
+        ("out_channels", outputs),
+        ("kernel_size", scalar_if_square(size)),
         stride=scalar_if_square(stride),
         pad_mode="same" if plain else "valid",
         dilation=scalar_if_square(dilation),
@@ -190,10 +216,6 @@ def conv3d_transpose(op: Op) -> Expression:
     found = cell(op.input(2), defaults={"stride": 1, "dilation": 1, "pad_mode": "same"})
     if plain:
         return found
-    begin = [0, 0, 0]
-    if mode == "same":
-        sizes = zip(before, stride, spans, inner, strict=True)
-        begin = [max((n - 1) * s + span - size, 0) // 2 for n, s, span, size in sizes]  # type: ignore[operator]
     return replace(found, form=f"tf_fit({{layer}}({{0}}), {tuple(begin)}, {tuple(inner)})")
 
 
@@ -507,7 +529,9 @@ def softmax(op: Op) -> Expression:
 
 @rule("Relu6", layout=any_order, form="nn.ReLU6", note=f"{_NAN}; {_F64}")
 def relu6(op: Op) -> Expression:
-    """tf.nn.relu6; float64 goes through float32, which alone has a kernel."""
+    """tf.nn.relu6; float64 goes through float32, which alone has a kernel, and whole numbers have none."""
+    if "int" in op.dtype():
+        return op.form("ops.minimum(ops.maximum({0}, 0), 6)", op.tensor(0))
     if op.dtype() == "float64":
         return op.form("ops.relu6({0}.astype(ms.float32)).astype(ms.float64)", op.tensor(0))
     return Cell("nn.ReLU6")(op.tensor(0))
@@ -520,7 +544,9 @@ elementwise(
     note=f"ops.selu has a wrong gradient below 0 on CPU; {_F64}",
 )
 elementwise("Sigmoid", form="ops.sigmoid({0})")
-elementwise("Softplus", form="ops.softplus({0})", through={"float16": "float32"}, note=_F64)
+elementwise(
+    "Softplus", form="ops.softplus({0})", through={"float16": "float32"}, note=f"NaN gives infinity on CPU; {_F64}"
+)
 elementwise("Softsign", form="ops.softsign({0})")
 elementwise("HardSwish", form="ops.hardswish({0})")
 elementwise("swish_f32", form="{0} * ops.sigmoid({0})")

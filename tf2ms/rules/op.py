@@ -179,6 +179,8 @@ class Op:
         name = self.node.inputs[index].node
         source_shape = self._weight_shape(index) or ()
         value = self.constant(index)
+        if self.graph[name].attr("dtype") == "bfloat16":
+            raise NoForm("numbers in bfloat16, which NumPy has not: more than one cannot be written")
         if value is not None:
             return Weight(name, source_shape, grouped, perm, shape, value.dtype.name, False, None, value)
         held = self._variables[self.graph[name].attr("view_of", name)]
@@ -247,6 +249,22 @@ class Op:
             raise NoForm(f"the rank of input {index} is unknown; give its shape with --shape")
         return len(shape)
 
+    def may_be_empty(self, index: int, axes: Sequence[int] | None = None) -> bool:
+        """Whether an unknown size of the input, along `axes` where given, may follow from what the data holds."""
+        shape = self.shape(index)
+        if shape is not None and None not in (shape if axes is None else [shape[axis] for axis in axes]):
+            return False
+        seen, waiting = set(), [self.node.inputs[index].node]
+        while waiting:
+            node = self.graph[waiting.pop()]
+            if node.name in seen:
+                continue
+            if node.op.startswith(_COUNTED):
+                return True
+            seen.add(node.name)
+            waiting += [tensor.node for tensor in node.inputs]
+        return False
+
     def is_channels_first(self, tensor: Tensor) -> bool:
         """Whether the layout stage moved the tensor's channels to the front."""
         return tensor in self._layout.channels_first
@@ -303,6 +321,10 @@ def scalar_if_square(values: Sequence[int]) -> Value:
     """3 for (3, 3): as a person writes a kernel size."""
     values = tuple(int(value) for value in values)
     return values[0] if len(set(values)) == 1 else values
+
+
+_COUNTED = ("Where", "Unique", "DynamicPartition", "ListDiff", "NonMaxSuppression", "Ragged")
+"""Ops whose results are as long as the data says; their names begin so."""
 
 
 def _integer_type(node: Node) -> str:

@@ -31,12 +31,13 @@ def quantize_and_dequantize(op: Op) -> Expression:
     bits = op.attr("num_bits", 8) if op.node.op != "QuantizeAndDequantizeV3" else op.required_number(3, "the bits")
     options = f"bits={bits}, signed={bool(op.attr('signed_input', True))}"
     options += ", narrow=True" if op.attr("narrow_range") else ""
-    options += ", cut_gradient=True" if op.node.op == "QuantizeAndDequantizeV4" else ""
     options += f", axis={op.attr('axis')}" if op.attr("axis", -1) != -1 else ""
     options += ", round_up=True" if op.attr("round_mode") == "HALF_UP" else ""
+    options += ", passing=({1}, {2})" if op.node.op == "QuantizeAndDequantizeV4" else ""
     if op.attr("range_given", op.node.op == "QuantizeAndDequantizeV3"):
         if op.attr("axis", -1) != -1:
             raise NoForm("a given range for each slice of an axis, which TensorFlow's own kernels refuse")
         form = f"tf_quantise_dequantise({{0}}, {options}, given=({{1}}, {{2}}))"
         return op.form(form, *(op.tensor(index) for index in range(3)))
-    return op.form(f"tf_quantise_dequantise({{0}}, {options})", op.tensor(0))
+    operands = [op.tensor(index) for index in range(3 if "{1}" in options else 1)]
+    return op.form(f"tf_quantise_dequantise({{0}}, {options})", *operands)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.layout import Need
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import rule
+
+SEARCH = "composed of comparisons: ops.searchsorted keeps `right` from an earlier call on CPU"
 
 
 def _reduction_layout(node: Node, graph: Graph) -> Need:
@@ -22,14 +26,15 @@ def _reduction_layout(node: Node, graph: Graph) -> Need:
     return Need(original=(("out", 0),)) if same else Need(original=(("in", 0), ("out", 0)))
 
 
-_EMPTY = {
-    **dict.fromkeys(("reduce_sum", "any"), "0"),
-    **dict.fromkeys(("prod", "all"), "1"),
-    "reduce_mean": 'float("nan")',
-    "reduce_max": 'float("-inf")',
-    "reduce_min": 'float("inf")',
-}
-"""What TensorFlow gives for no elements; MindSpore reads memory that nothing has written."""
+def _empty(name: str, dtype: str) -> str:
+    """What TensorFlow gives for no elements; MindSpore reads memory that nothing has written."""
+    if name in ("reduce_max", "reduce_min"):
+        sign = "-" if name == "reduce_max" else ""
+        limits = None if "float" in dtype else np.iinfo(dtype)
+        return f'float("{sign}inf")' if limits is None else str(limits.min if sign else limits.max)
+    if name == "reduce_mean":
+        return 'float("nan")' if "float" in dtype or "complex" in dtype else "0"
+    return "1" if name in ("prod", "all") else "0"
 
 
 def _reduced(op: Op, name: str, form: str = "{0}") -> Expression:
@@ -39,9 +44,11 @@ def _reduced(op: Op, name: str, form: str = "{0}") -> Expression:
     if not axes:
         return op.form(form, op.tensor(0))  # no axis: nothing is reduced
     shape = op.output_shape()
-    if shape is not None and None not in shape and 0 in (op.shape(0) or ()) and name in _EMPTY:
+    if shape is not None and None not in shape and 0 in (op.shape(0) or ()):
         dtype = "bool_" if name in ("any", "all") else op.dtype()
-        return op.form(f"ops.full({tuple(shape)}, {_EMPTY[name]}, dtype=ms.{dtype})")
+        return op.form(f"ops.full({tuple(shape)}, {_empty(name, op.dtype())}, dtype=ms.{dtype})")
+    if not keep and op.may_be_empty(0, op.required_constant(1, "the axis").reshape(-1).tolist()):
+        return op.form(f"tf_reduced(ops.{name}, {form}, {tuple(axes)}, {_empty(name, op.dtype())})", op.tensor(0))
     if len(axes) == op.rank() and not keep:
         return op.form(f"ops.{name}({form})", op.tensor(0))
     if name == "prod" or (keep and name.startswith("reduce")):  # the functions take one axis, or no `keep_dims`
@@ -69,7 +76,7 @@ def _unbroadcast(op: Op, axes: Tensor) -> Expression:
     "Any",
     layout=_reduction_layout,
     form="ops.reduce_sum and its kin",
-    note="on CPU Max and Min lose a NaN, and of an axis that is empty and not known to be so the result is undefined",
+    note="on CPU Max and Min lose a NaN; of a fed tensor with an empty axis of unknown size the result is undefined",
 )
 def reduction(op: Op) -> Expression:
     """tf.reduce_sum and its kin; all axes need not be named."""
@@ -113,6 +120,8 @@ def cumulative(op: Op) -> Expression:
     axis = op.required_number(1, "the axis")
     flags = ", ".join(f"{name}=True" for name in ("exclusive", "reverse") if op.attr(name))
     name = "CumSum" if op.node.op == "Cumsum" else "CumProd"
+    if op.attr("exclusive") and (op.shape(0) or (None,))[axis] == 1:  # where the gradient is wrong on CPU
+        return op.form("ops.zeros_like({0})" if name == "CumSum" else "ops.ones_like({0})", op.tensor(0))
     if not flags:
         return op.form(f"ops.{name.lower()}({{0}}, {axis})", op.tensor(0))
     return op.form(f"ops.{name}({flags})({{0}}, {axis})", op.tensor(0))
@@ -158,10 +167,10 @@ def histogram_fixed_width(op: Op) -> Expression:
     return op.form(form, op.tensor(0), op.tensor(1))
 
 
-@rule("Bucketize", form="ops.searchsorted(right=True)")
+@rule("Bucketize", form="tf_searchsorted(right=True)", note=SEARCH)
 def bucketize(op: Op) -> Expression:
     """tf.raw_ops.Bucketize: how many boundaries are not above each value."""
     boundaries = [float(value) for value in op.attr("boundaries") or ()]
     wide = "float64" if op.dtype() in ("float64", "int64", "int32") else "float32"
-    form = f"ops.searchsorted(ms.Tensor({boundaries}, ms.{wide}), {{0}}.astype(ms.{wide}), right=True).astype(ms.int32)"
+    form = f"tf_searchsorted(ms.Tensor({boundaries}, ms.{wide}), {{0}}.astype(ms.{wide}), right=True)"
     return op.form(form, op.tensor(0))

@@ -47,8 +47,10 @@ def network_inputs(conversion: Conversion, feeds: Mapping[str, np.ndarray]) -> l
     tensors = []
     for item in conversion.map["inputs"]:
         if item["feeds"] == "backbone":
-            value = feed_of(feeds, item["tensor"]).astype(item["dtype"], copy=False)
-            tensors.append(ms.Tensor((value.transpose(item["perm"]) if item["perm"] else value).copy(order="C")))
+            dtype = "float32" if item["dtype"] == "bfloat16" else item["dtype"]  # which NumPy itself has not
+            value = feed_of(feeds, item["tensor"]).astype(dtype, copy=False)
+            value = (value.transpose(item["perm"]) if item["perm"] else value).copy(order="C")
+            tensors.append(ms.Tensor(value, ms.bfloat16) if item["dtype"] == "bfloat16" else ms.Tensor(value))
     return tensors
 
 
@@ -65,9 +67,19 @@ def run_network(network: Any, conversion: Conversion, feeds: Mapping[str, np.nda
     outputs = outputs if isinstance(outputs, tuple | list) else (outputs,)
     results = []
     for item, output in zip(conversion.map["outputs"], outputs, strict=False):
-        array = output.asnumpy() if isinstance(output, ms.Tensor) else np.asarray(output)
+        array = _as_array(output)
         results.append(array.transpose(np.argsort(item["perm"])) if item["perm"] else array)
     return results
+
+
+def _as_array(output: Any) -> np.ndarray:
+    """A result in NumPy; bfloat16 in the type that TensorFlow has, which is not MindSpore's own."""
+    array = output.asnumpy() if hasattr(output, "asnumpy") else np.asarray(output)
+    if array.dtype.name != "bfloat16":
+        return array
+    from ml_dtypes import bfloat16
+
+    return array.view(np.uint16).view(bfloat16)
 
 
 def feed_of(feeds: Mapping[str, np.ndarray], tensor: str) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""Cases that random graphs found: once wrong, refused, or ended by an error."""
+
+import numpy as np
+import tensorflow as tf
+from harness import case, const, i32, i64, x
+
+
+def ids(*values, dtype=np.int32):
+    return np.array(values, dtype)
+
+
+def positive(*shape, dtype="float32"):
+    a = x(*shape, dtype=dtype)
+    return (a @ np.swapaxes(a, -1, -2) + shape[-1] * np.eye(shape[-1])).astype(dtype)
+
+
+_SORTED = np.array([[1, 2, 2, 3]])
+_KERNEL, _KERNEL_3D = x(3, 2, 4, 3), x(2, 3, 1, 4, 3)
+_RANGE = (const(-1.0, np.float32), const(0.5, np.float32))
+CASES = [
+    *(
+        case(op, _SORTED.astype(t), np.array([[2, 0, 9]], t))
+        for op in ("LowerBound", "UpperBound")
+        for t in ("float16", "float32", "int64")
+    ),
+    case("LowerBound", np.zeros((2, 0), np.float32), x(2, 3)),
+    case("UnsortedSegmentMax", x(3, 4, 1, 0), np.zeros((3, 4), np.int32), i32(5)),
+    *(case(f"UnsortedSegment{kind}", x(0, 3), np.zeros(0, np.int32), i32(2)) for kind in ("Sum", "Prod", "Max", "Min")),
+    *(
+        case(f"UnsortedSegment{kind}", ids(1, 1, 5, 0).astype("float32"), ids(0, 0, 0, -1), i32(2))
+        for kind in ("Max", "Min")
+    ),
+    case("UnsortedSegmentProd", ids(0, 0, 2, 3).astype("float32"), ids(0, 0, 0, 1), i32(2)),
+    case("SegmentMean", ids(-7, 2, 3), ids(0, 0, 1)),
+    case("SegmentSum", x(0, 3), np.zeros(0, np.int32)),
+    case("SparseSegmentSumWithNumSegments", x(5, 0), ids(0, 1), ids(0, 1), i32(3)),
+    case("DynamicPartition", x(4, 1), ids(0, 0, 2, 2), num_partitions=4),
+    case("Unique", np.zeros(0, np.int32)),
+    case("UniqueV2", np.array([[1, 2], [3, 4], [1, 2]], np.int32), i64([0])),
+    case("UniqueWithCountsV2", np.array([[1, 2, 1], [3, 4, 3]], np.float32), i64([1]), out_idx=np.int64),
+    *(
+        case(
+            "SparseTensorDenseMatMul",
+            np.array([[0, 1], [2, 3]], np.int64),
+            x(2, dtype="complex64"),
+            i64([3, 4]),
+            x(*shape, dtype="complex64"),
+            adjoint_a=a,
+            adjoint_b=b,
+        )
+        for shape, a, b in (((3, 2), True, False), ((2, 4), False, True))
+    ),
+    case("Min", x(1, 0, dtype="int32"), i32(0, 1), keep_dims=True),
+    case("Max", x(2, 0, dtype="int8"), i32(1), unknown=False),
+    case("Cumprod", x(4, 1), i32(1), exclusive=True),
+    case("Cumsum", x(4, 1), i32(1), exclusive=True, reverse=True),
+    *(case("Relu6", ids(0, 4, 9, dtype=t)) for t in ("int32", "uint8")),
+    *(case("Cast", x(3, dtype=t), DstT=tf.bfloat16, gradient=False, Truncate=False) for t in ("float32", "int32")),
+    case("PadV2", x(2, 3), i32([[1, 0], [0, 2]]), np.float32(1.5)),
+    case("PadV2", x(2, 3), np.array([[1, 0], [0, 2]], np.int32), const(1.5, np.float32)),
+    case("Pad", x(2, 3, dtype="int64"), np.array([[1, 0], [0, 2]], np.int32)),
+    case("SplitV", x(5, 2), i32(1, -1), i32(0), num_split=2),
+    case("Conv3D", x(2, 4, 5, 3, 2), x(2, 3, 1, 2, 4), strides=[1, 1, 2, 1, 1], padding="SAME", grad=1e-4),
+    *(
+        case(
+            "Conv2DBackpropInput",
+            i32(2, 7, 5, 4),
+            _KERNEL,
+            x(2, *size, 3),
+            strides=[1, 2, 2, 1],
+            padding=pad,
+            grad=1e-4,
+            unknown=False,
+        )
+        for size, pad in (((4, 3), "SAME"), ((3, 2), "VALID"))
+    ),
+    case(
+        "Conv3DBackpropInputV2",
+        i32(1, 4, 5, 3, 4),
+        _KERNEL_3D,
+        x(1, 2, 3, 3, 3),
+        strides=[1, 2, 2, 1, 1],
+        padding="SAME",
+        grad=1e-4,
+        unknown=False,
+    ),
+    *(
+        case(op, x(3, 1, 1, low=1), unknown=False)
+        for op in ("MatrixInverse", "MatrixDeterminant", "LogMatrixDeterminant")
+    ),
+    case("MatrixSolve", x(2, 1, 1, low=1), x(2, 1, 3), unknown=False),
+    case("MatrixTriangularSolve", x(2, 1, 1, low=1), x(2, 1, 3), unknown=False),
+    case("BatchMatMulV2", x(1, 3, 1), x(1, 1, 3)),
+    case("BatchMatMulV2", x(1, 1, 2, dtype="complex64"), x(1, 3, 1, dtype="complex64"), adj_x=True, adj_y=True),
+    *(case("Cholesky", positive(2, n, n, dtype=t)) for n, t in ((3, "float64"), (1, "float64"), (2, "float32"))),
+    case("QuantizeAndDequantizeV2", x(2), *(const([0.0, 0.0], np.float32),) * 2, range_given=False, axis=0, num_bits=2),
+    case("QuantizeAndDequantizeV4", x(4, 5), *_RANGE, range_given=False),
+    *(case("ResizeArea", x(2, 1, 3, 2), i32(2, 6), align_corners=a) for a in (True, False)),
+    case(
+        "CropAndResize",
+        x(2, 5, 4, 3),
+        x(0, 4),
+        np.zeros(0, np.int32),
+        i32(2, 3),
+        gradient=False,
+        channels=False,
+        unknown=False,
+    ),
+]

@@ -1,0 +1,69 @@
+"""What depends on data: masks that pick nothing, paddings of computed sizes; and bfloat16 in and out."""
+
+from __future__ import annotations
+
+import mindspore as ms
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf2ms
+from tf2ms.verify.runner import load_network
+
+v1 = tf.compat.v1
+X = np.random.default_rng(0).uniform(-1, 1, (5, 3)).astype(np.float32)
+
+
+def _converted(make, feed, shape, dtype=tf.float32):
+    """(conversion, its results, TensorFlow's) of the tensors that `make` gives for a placeholder."""
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        x = v1.placeholder(dtype, shape, name="x")
+        outputs = make(x)
+        wanted = session.run(outputs, {x: feed})
+    conversion = tf2ms.convert(graph.as_graph_def(), outputs=[tensor.name for tensor in outputs])
+    return conversion, conversion.run({"x": feed}), wanted
+
+
+def _masked(x):
+    y = tf.boolean_mask(x, x[:, 0] > 0.2)
+    parts = tf.dynamic_partition(x, tf.cast(x[:, 0] > 0.2, tf.int32), 2)
+    sums = [tf.reduce_sum(y), tf.reduce_sum(y * y, 0), tf.reduce_mean(y, 1), tf.reduce_any(y > 0)]
+    return [*sums, tf.reduce_max(y), tf.reduce_min(tf.where(x[:, 0] > 0.2)), tf.reduce_sum(parts[1], 0)]
+
+
+@pytest.mark.parametrize("feed", [X, -np.abs(X)], ids=["some", "none"])
+def test_masks_may_pick_nothing(feed):
+    conversion, found, wanted = _converted(_masked, feed, (None, 3))
+    for actual, expected in zip(found, wanted, strict=True):
+        assert actual.dtype == expected.dtype
+        np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-7)
+    network = load_network(conversion)
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    gradient = ms.grad(lambda x: network(x)[0] + network(x)[1].sum() + network(x)[6].sum())(ms.Tensor(feed))
+    np.testing.assert_allclose(gradient.asnumpy(), np.where(feed[:, :1] > 0.2, 2 + 2 * feed, 0), rtol=1e-6)
+
+
+def test_paddings_of_computed_sizes():
+    def padded(x):
+        return [tf.pad(x, [[0, 8 - tf.shape(x)[0]], [1, 0]]), tf.pad(x, [[0, 1], [0, 0]], constant_values=x[0, 0])]
+
+    _, found, wanted = _converted(padded, X, (None, 3))
+    for actual, expected in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_bfloat16():
+    def dense(x):
+        return [x * 3, tf.cast(-x + tf.constant(0.5, tf.bfloat16), tf.float32)]
+
+    _, found, wanted = _converted(dense, X.astype(tf.bfloat16.as_numpy_dtype), (5, 3), tf.bfloat16)
+    for actual, expected in zip(found, wanted, strict=True):
+        assert actual.dtype == expected.dtype
+        np.testing.assert_allclose(actual.astype("float32"), expected.astype("float32"), rtol=1e-2, atol=1e-2)
+
+
+def test_an_array_in_bfloat16_is_refused():
+    with tf.Graph().as_default() as graph:
+        tf.add(v1.placeholder(tf.bfloat16, (2,)), tf.constant([1.0, 2.0], tf.bfloat16), name="y")
+    with pytest.raises(tf2ms.UnsupportedOpError, match="bfloat16"):
+        tf2ms.convert(graph.as_graph_def(), outputs=["y"])
