@@ -84,8 +84,7 @@ def emit(structure: Structure, stem: str) -> Module:
             ),
             schedules=[
                 _cell(block, functions) | {"base": SCHEDULE}
-                for own in structure.losses
-                for block in own.schedules
+                for block in dict.fromkeys(b for own in structure.losses for b in own.schedules)
                 if block
             ],
             losses=losses(structure),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,24 +37,13 @@ def optimizer_call(structure: Structure) -> dict[str, Any] | None:
         return None
     if len(optimizers) == 1:
         return _alone(optimizers[0], structure)
+    groups = _groups(structure)
+    if groups is not None:
+        return groups
     names = [_names(optimizer, structure) for optimizer in optimizers]
     chosen = [f"[p for p in parameters if p.name in {own!r}]" for own in names]
     rates = [_rate_text(structure, place) for place in range(len(optimizers))]
     settings = [", ".join(_arguments(optimizer, structure)) for optimizer in optimizers]
-    kinds = {(optimizer.rule.cls, setting) for optimizer, setting in zip(optimizers, settings, strict=True)}
-    # beside a schedule MindSpore computes a constant rate as rate + 1 - 1, which loses its last digits
-    alike = len({schedule is None for schedule in structure.schedules}) == 1
-    if len(kinds) == 1 and alike:
-        groups = [f'{{"params": {own}, "lr": {rate}}},' for own, rate in zip(chosen, rates, strict=True)]
-        more = f", {settings[0]}" if settings[0] else ""
-        constant = next((rate for rate in rates if not rate.endswith("()")), "0.1")  # of no group
-        body = ["groups = [", *groups, '{"order_params": parameters},', "]"]
-        return {
-            "body": [*body, f"return {optimizers[0].rule.cls}(groups, {constant}{more})"],
-            "several": True,
-            "schedule": False,
-            "assumed": None,
-        }
     calls = [
         f"{optimizer.rule.cls}({', '.join(filter(None, [own, rate, setting]))}),"
         for optimizer, own, rate, setting in zip(optimizers, chosen, rates, settings, strict=True)
@@ -95,13 +84,49 @@ def _one_of_several(structure: Structure) -> dict[str, Any]:
     }
 
 
+def _groups(structure: Structure) -> dict[str, Any] | None:
+    """Several optimizers as parameter groups of one, if they differ in learning rate and weight decay alone."""
+    optimizers = structure.lowered.roles.optimizers
+    settings = {(o.rule.cls, ", ".join(_arguments(o, structure, grouped=True))) for o in optimizers}
+    # beside a schedule MindSpore computes a constant rate as rate + 1 - 1, which loses its last digits
+    alike = len({schedule is None for schedule in structure.schedules}) == 1
+    if len(settings) > 1 or not alike:
+        return None
+    ((cls, more),) = settings
+    rates = [_rate_text(structure, place) for place in range(len(optimizers))]
+    decays = [optimizer.arguments().get("weight_decay", 0.0) for optimizer in optimizers]
+    one_rate = len(set(rates)) == 1
+    groups = []
+    for optimizer, rate, decay in zip(optimizers, rates, decays, strict=True):
+        own = [] if one_rate else [f'"lr": {rate}']
+        own += [f'"weight_decay": {number_text(decay)}'] if len(set(decays)) > 1 else []
+        chosen = f"[p for p in parameters if p.name in {_names(optimizer, structure)!r}]"
+        groups.append(f'{{"params": {chosen}, {", ".join(own)}}},')
+    more = ", ".join(filter(None, [more, *_decay(decays)]))
+    body = ["groups = [", *groups, '{"order_params": parameters},', "]"]
+    if one_rate:
+        return _single(structure, cls, "groups", more, body)
+    constant = next((rate for rate in rates if not rate.endswith("()")), "0.1")  # of no group
+    body.append(f"return {cls}({', '.join(filter(None, ['groups', constant, more]))})")
+    return {"body": body, "several": True, "schedule": False, "assumed": None}
+
+
+def _decay(decays: Sequence[float]) -> list[str]:
+    """The weight decay as an argument, if the groups do not say it."""
+    return [f"weight_decay={number_text(decays[0])}"] if len(set(decays)) == 1 and decays[0] else []
+
+
 def _alone(optimizer: Optimizer, structure: Structure) -> dict[str, Any]:
-    schedule = structure.schedules[0]
+    return _single(structure, optimizer.rule.cls, "parameters", ", ".join(_arguments(optimizer, structure)), [])
+
+
+def _single(structure: Structure, cls: str, parameters: str, settings: str, lines: list[str]) -> dict[str, Any]:
+    """One optimizer of one learning rate, after `lines`."""
+    schedule, optimizer = structure.schedules[0], structure.lowered.roles.optimizers[0]
     rate = "learning_rate" if schedule is None else f"learning_rate or {schedule.name}()"
-    arguments = ", ".join(["parameters", rate, *_arguments(optimizer, structure)])
     default = "None" if schedule is not None else _rate_text(structure, 0)
     return {
-        "body": [f"return {optimizer.rule.cls}({arguments})"],
+        "body": [*lines, f"return {cls}({', '.join(filter(None, [parameters, rate, settings]))})"],
         "several": False,
         "learning_rate": default,
         "schedule": schedule is not None,
@@ -116,10 +141,11 @@ def _rate_text(structure: Structure, place: int) -> str:
     return number_text(structure.lowered.roles.optimizers[place].arguments()["learning_rate"])
 
 
-def _arguments(optimizer: Optimizer, structure: Structure) -> list[str]:
-    """Every argument but the learning rate."""
+def _arguments(optimizer: Optimizer, structure: Structure, grouped: bool = False) -> list[str]:
+    """Every argument but the learning rate, and but the weight decay where that is for groups of parameters."""
     rule = optimizer.rule
-    values = {name: number_text(value) for name, value in optimizer.arguments().items() if name != "learning_rate"}
+    left = ("learning_rate", "weight_decay") if grouped else ("learning_rate",)
+    values = {name: number_text(value) for name, value in optimizer.arguments().items() if name not in left}
     values.update({rule.flags[name]: "True" for name, on in optimizer.flags.items() if on})
     values.update(rule.fixed)
     values.update({name: number_text(value) for name, value in optimizer.starts.items()})
@@ -140,29 +166,32 @@ def optimizer_classes(structure: Structure, render: Callable[..., str]) -> list[
     optimizers = structure.lowered.roles.optimizers
     by_class = {optimizer.rule.cls: optimizer for optimizer in optimizers}
     call = optimizer_call(structure)
-    joint = call is not None and any(JOINT in line for line in call["body"])
-    grouped = len(optimizers) > 1 and not joint
-    texts = [_class(optimizer, render, grouped) for optimizer in by_class.values() if optimizer.rule.formula]
+    lines = " ".join(call["body"]) if call is not None else ""
+    joint = JOINT in lines
+    groups = {name for name in ("lr", "weight_decay") if f'"{name}":' in lines}
+    texts = [_class(optimizer, render, groups) for optimizer in by_class.values() if optimizer.rule.formula]
     return [*texts, *([render(f"helpers/{JOINT.lower()}.py")] if joint else [])]
 
 
-def _class(optimizer: Optimizer, render: Callable[..., str], grouped: bool) -> str:
-    """The text of an optimizer that MindSpore lacks, from the formula of its row; `grouped` by learning rate."""
+def _class(optimizer: Optimizer, render: Callable[..., str], groups: Collection[str]) -> str:
+    """The text of an optimizer that MindSpore lacks, from its row's formula; `groups` is what differs by parameter."""
     rule, formula = optimizer.rule, optimizer.rule.formula
     if formula is None:
         return ""
     settings = [name for name in rule.hyperparameters.values() if name != "learning_rate"]
     starts = {slot: argument for slot, (argument, _) in rule.starts.items()}
-    values = optimizer.arguments()
+    values = optimizer.arguments() | ({"weight_decay": 0.0} if "weight_decay" in groups else {})
     arguments = [{"name": name, "default": number_text(values[name])} for name in settings]
     arguments += [{"name": name, "default": number_text(value)} for name, value in rule.starts.values()]
-    text = " ".join((*formula.lines, *(value for _, value in formula.assigns)))
     return render(
         "optimizer.py.j2",
         cls=rule.cls,
         doc=formula.doc,
         arguments=arguments,
-        settings=settings,
+        settings=[name for name in settings if re.search(rf"\bself\.{name}\b", formula.text)],
+        made=formula.made,
+        decays="weight_decay" in settings,
+        decay_groups="weight_decay" in groups,
         slots=[
             {"name": name, "start": starts.get(slot, '"zeros"')}
             for slot, name in rule.slots.items()
@@ -170,9 +199,9 @@ def _class(optimizer: Optimizer, render: Callable[..., str], grouped: bool) -> s
         ],
         lines=formula.lines,
         assigns=formula.assigns,
-        counts=re.search(r"\bstep\b", text) is not None,
+        counts=re.search(r"\bstep\b", formula.text) is not None,
         sparse=_by_rows(optimizer),
-        grouped=grouped,
+        grouped="lr" in groups,
     )
 
 

@@ -37,6 +37,7 @@ def build_graph(graph_def: GraphDef, shapes: Mapping[str, tuple[Shape, ...]]) ->
     _check_inputs(nodes)
     _check_cycles(nodes)
     aliases = _aliases(nodes)
+    late = _late_reads(nodes, aliases)
     resolved = {
         name: Node(
             name=name,
@@ -46,6 +47,7 @@ def build_graph(graph_def: GraphDef, shapes: Mapping[str, tuple[Shape, ...]]) ->
             attrs=node.attrs,
             shapes=node.shapes,
             origins=(name,),
+            after={place: late[source] for place, source in _sources(nodes, node) if source in late} if late else {},
         )
         for name, node in nodes.items()
     }
@@ -298,6 +300,52 @@ def _aliases(nodes: Mapping[str, Node]) -> dict[Tensor, Tensor]:
                 target = source
             aliases.update(dict.fromkeys(chain, aliases.get(target, target)))
     return aliases
+
+
+WRITE_OPS = frozenset(
+    {"Assign", "AssignAdd", "AssignSub", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"}
+)
+"""Ops that give a variable a new value."""
+
+
+def _late_reads(nodes: Mapping[str, Node], aliases: Mapping[Tensor, Tensor]) -> dict[str, str]:
+    """For each read of a variable, and each assignment to one, the assignment to it that control edges put before."""
+    found = {}
+    for name, node in nodes.items():
+        reads = node.op in ("ReadVariableOp", "Identity") or node.op in WRITE_OPS
+        if not reads or not node.control or not node.inputs:
+            continue
+        variable = aliases.get(node.inputs[0], node.inputs[0])
+        if nodes[variable.node].op in VARIABLE_OPS:
+            before = _assignment(nodes, aliases, variable, node.control)
+            found.update({name: before} if before else {})
+    return found
+
+
+def _assignment(
+    nodes: Mapping[str, Node], aliases: Mapping[Tensor, Tensor], variable: Tensor, control: tuple[str, ...]
+) -> str | None:
+    """The assignment to `variable` among the nodes that must run first, groups of nodes looked into."""
+    waiting, seen = list(control), set(control)
+    for name in waiting:
+        node = nodes[name]
+        if node.op in WRITE_OPS and node.inputs and aliases.get(node.inputs[0], node.inputs[0]) == variable:
+            return name
+        more = node.control if node.op in ("NoOp", "Identity", "ReadVariableOp") else ()
+        waiting.extend(source for source in more if source not in seen)
+        seen.update(more)
+    return None
+
+
+def _sources(nodes: Mapping[str, Node], node: Node) -> Iterator[tuple[int, str]]:
+    """(number of the input, node that it comes through) for all that inputs pass; for an assignment itself too."""
+    if node.op in WRITE_OPS:
+        yield 0, node.name
+    for place, tensor in enumerate(node.inputs):
+        source: Tensor | None = tensor
+        while source is not None:
+            yield place, source.node
+            source = _passed_on(nodes, source) if nodes[source.node].op not in WRITE_OPS else None
 
 
 def _passed_on(nodes: Mapping[str, Node], tensor: Tensor) -> Tensor | None:

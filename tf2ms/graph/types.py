@@ -61,6 +61,8 @@ class Node:
 
     `origins` are the TensorFlow nodes that this node stands for, itself first, after rewrites fused some.
     `bodies` are the graphs inside an If (one for each branch) or a While (condition, body).
+    `after` maps the number of an input that is a variable to the assignment that it is read after, where the graph's
+    control edges say so: all other reads of a variable give what it held before the step.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Node:
     shapes: tuple[Shape, ...] = ()
     origins: tuple[str, ...] = ()
     bodies: tuple[Body, ...] = ()
+    after: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def attr(self, name: str, default: Any = None) -> Any:
         """The attribute as a Python value, or `default` (TensorFlow's own default: some writers strip those)."""

@@ -19,13 +19,20 @@ class Formula:
 
     `lines` come first, then each of `assigns`, (slot or `weight`, its new value), in this order; an assignment does
     not change what the names in later ones mean. Hyperparameters are read as `self.NAME`; `step` counts from 0.
-    `per_row` marks formulas that change a row whose gradient is zero, which a sparse update does not.
+    `per_row` marks formulas that change a row whose gradient is zero, which a sparse update does not. `made` are
+    attributes that follow from hyperparameters, (name, expression of them), `weight_decay` is that of the weight.
     """
 
     doc: str
     lines: tuple[str, ...]
     assigns: tuple[tuple[str, str], ...]
     per_row: bool = True
+    made: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All of its code."""
+        return " ".join((*self.lines, *(value for _, value in self.assigns)))
 
 
 @dataclass(frozen=True)

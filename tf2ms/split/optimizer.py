@@ -56,7 +56,7 @@ def _optimizer(
     rule = find_rule(applies[0])
     assert rule is not None
     values = dict(found.values)
-    rate, schedule, step, note = _rate(graph, apply_inputs(applies[0], rule)["lr"], initial, values.get("lr"))
+    rate, schedule, step, note = learning_rate(graph, apply_inputs(applies[0], rule)["lr"], initial, values.get("lr"))
     if schedule is None:
         values["lr"] = rate
     else:
@@ -78,7 +78,7 @@ def _optimizer(
     return optimizer, note, computed
 
 
-def _rate(
+def learning_rate(
     graph: Graph, tensor: Tensor, initial: Mapping[str, Tensor], constant: float | None
 ) -> tuple[float | None, Tensor | None, str | None, str]:
     """(constant, schedule, step, note) of a learning rate: a number, or a formula of the step; nothing if neither."""
@@ -146,13 +146,21 @@ def _settings(graph: Graph, node: Node, rule: OptimizerRule, initial: Mapping[st
         if name in rule.hyperparameters:
             constant = _default(graph, tensor)
             values.append((name, None if constant is None else short_float(constant)))
+    starts = slot_starts(graph, rule, {name: inputs[name].node for name in rule.starts}, initial)
+    flags = tuple((name, bool(node.attr(name, False))) for name in rule.flags)
+    return _Settings(tuple(values), flags, starts, inputs["lr"] if dict(values)["lr"] is None else None)
+
+
+def slot_starts(
+    graph: Graph, rule: OptimizerRule, slots: Mapping[str, str], initial: Mapping[str, Tensor]
+) -> tuple[tuple[str, float], ...]:
+    """(MindSpore's argument, value) for each slot that starts elsewhere than usual; `slots` are variables by name."""
     starts = []
     for slot, (argument, usual) in rule.starts.items():
-        start = graph.constant(initial[inputs[slot].node]) if inputs[slot].node in initial else None
+        start = graph.constant(initial[slots[slot]]) if slots[slot] in initial else None
         if start is not None and start.size and (start == start.flat[0]).all() and short_float(start.flat[0]) != usual:
             starts.append((argument, short_float(start.flat[0])))
-    flags = tuple((name, bool(node.attr(name, False))) for name in rule.flags)
-    return _Settings(tuple(values), flags, tuple(starts), inputs["lr"] if dict(values)["lr"] is None else None)
+    return tuple(starts)
 
 
 def _default(graph: Graph, tensor: Tensor) -> np.ndarray | None:

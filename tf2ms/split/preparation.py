@@ -43,7 +43,7 @@ def _first(graph: Graph, update: Update, named: frozenset[str], after: set[str])
         if tensor.node in named:
             return tensor
         for source in graph[tensor.node].inputs:
-            fits = update.sparse or graph.shape(source) in (shape, None)
+            fits = update.sparse or graph.shape(source) in (shape, graph.shape(tensor), None)
             if source.node in after and fits and source not in seen:
                 seen.add(source)
                 waiting.append(source)

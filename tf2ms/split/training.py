@@ -20,6 +20,7 @@ from tf2ms.split.applies import find_applies, gradient_names, gradient_scopes
 from tf2ms.split.optimizer import find_optimizers
 from tf2ms.split.preparation import find_gradients, find_preparation, gradient_notes
 from tf2ms.split.types import Optimizer, Preparation, Update
+from tf2ms.split.written import find_written
 
 _SHAPE_OPS = frozenset(
     {"Shape", "ShapeN", "Size", "Rank", "BroadcastGradientArgs", "ConcatOffset", "InvertPermutation"}
@@ -54,9 +55,12 @@ def find_training(graph: Graph, initial: Mapping[str, Tensor], loss: str | None 
     rates and steps between gradient and update that have no form yet, all at once.
     """
     applies = find_applies(graph)
-    if not applies:
+    written = find_written(graph, initial, [node.inputs[0].node for node in applies])
+    if not applies and not written.optimizers:
         return ()
     optimizers, notes = find_optimizers(graph, applies, initial)
+    optimizers, notes = (*optimizers, *written.optimizers), (*notes, *written.notes)
+    applies = (*applies, *written.assigns)
     optimizers = tuple(
         own
         for item in optimizers

@@ -9,6 +9,7 @@ from dataclasses import replace
 from tf2ms.graph import Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
 from tf2ms.lower.label import is_default_name, label, say_nothing
+from tf2ms.lower.penalty import program_key
 from tf2ms.rules.types import Lowered, Program, Step
 from tf2ms.structure.blocks import bare_roles, branch_names, default_name, distinct, make_block, ordered, replace_groups
 from tf2ms.structure.canonical import canonical
@@ -78,6 +79,7 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
     loss_functions: list[Function] = []
     names = loss_names(lowered)
     made = []
+    rates: dict[object, Block] = {}  # equal ones are one class
     for own, name in zip(lowered.losses, names, strict=True):
         loss = None
         if own.loss is not None:
@@ -86,9 +88,10 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
             cls = class_names.take(class_name(name)) if lowered.others else f"{title}Loss"
             loss = _loss(body, cls, inputs, network, own)
             check_equal(own.loss, body)
-        schedules = tuple(
-            None if rate is None else schedule_block(rate, class_names.take("LearningRate")) for rate in own.schedules
-        )
+        for rate in own.schedules:
+            if rate is not None and program_key(rate) not in rates:
+                rates[program_key(rate)] = schedule_block(rate, class_names.take("LearningRate"))
+        schedules = tuple(None if rate is None else rates[program_key(rate)] for rate in own.schedules)
         made.append((own, name, loss, schedules))
     functions = [*functions, *sums, *loss_functions]
     found = [

@@ -1,0 +1,281 @@
+"""Optimizers that the graph spells out in assignments instead of one apply op a variable, as Keras and BERT do.
+
+The assignments that depend on the loss's gradients are the updates. What each makes of a weight is read as a formula
+over the weight, its gradient and its state; weights whose formulas are alike have one optimizer. It is a known one if
+their numbers agree (`recognition.py`), and else written as the graph has it (`spelling.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from tf2ms.errors import Unsupported, UnsupportedOpError
+from tf2ms.graph import Graph, Node, Tensor
+from tf2ms.graph.build import WRITE_OPS, is_variable
+from tf2ms.graph.types import PLACEHOLDER_OPS
+from tf2ms.rules.optimizer import OptimizerRule
+from tf2ms.rules.updates import WRITTEN
+from tf2ms.split.applies import gradient_names
+from tf2ms.split.optimizer import learning_rate, slot_starts
+from tf2ms.split.recognition import Match, Spelled, recognise
+from tf2ms.split.spelling import scalar_text, spell_out
+from tf2ms.split.terms import NoTerm, Terms
+from tf2ms.split.types import Optimizer, Update
+
+_FLOATS = ("float16", "float32", "float64", "bfloat16")
+_SAVERS = frozenset({"SaveV2", "Save", "SaveSlices", "NoOp", "VarIsInitializedOp", "IsVariableInitialized"})
+
+
+@dataclass(frozen=True)
+class Written:
+    """The optimizers that are spelled out, their assignments (of weights and state), and notes."""
+
+    optimizers: tuple[Optimizer, ...] = ()
+    assigns: tuple[Node, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Group:
+    """Variables whose updates are alike."""
+
+    spelled: Spelled
+    members: list[tuple[str, Spelled]] = field(default_factory=list)
+
+
+def find_written(graph: Graph, initial: Mapping[str, Tensor], applied: Iterable[str]) -> Written:
+    """The optimizers that the graph spells out; `applied` are variables that an apply op updates.
+
+    Raises: UnsupportedOpError for updates that are no arithmetic of single elements, all at once.
+    """
+    finder = _Finder(graph)
+    weights = [name for name in finder.weights() if name not in set(applied)]
+    groups: dict[object, _Group] = {}
+    refused: list[Unsupported] = []
+    for weight in weights:
+        try:
+            spelled = finder.spelled(weight)
+        except NoTerm as reason:
+            refused.append(Unsupported(reason.node.op, (reason.node.name,), f"in the update of '{weight}': {reason}"))
+            continue
+        groups.setdefault(spelled[0].form(), _Group(spelled[0])).members.append((weight, spelled[0]))
+        finder.candidates[weight] = spelled
+    matches = _matches([finder.candidates[group.members[0][0]] for group in groups.values()]) if not refused else []
+    optimizers: dict[object, Optimizer] = {}
+    notes: dict[str, None] = {}
+    assigns: list[Node] = []
+    for group, (choice, match, unknown) in zip(groups.values(), matches, strict=True):
+        if unknown:
+            node = unknown.rpartition(":")[0] or unknown
+            refused.append(Unsupported("update", (node,), "is read by the update of weights, and is no learning rate"))
+            continue
+        for weight, _ in group.members:
+            spelled_now = finder.candidates[weight][choice]
+            optimizer, note = _optimizer(graph, spelled_now, match, initial)
+            notes.update({note: None} if note else {})
+            update, own = finder.update(weight, spelled_now, match)
+            assigns += own
+            rate = scalar_text(spelled_now.terms, match.rate)
+            key = (match.rule.cls, tuple(match.values.items()), tuple(optimizer.starts.items()), rate)
+            known = optimizers.get(key, optimizer)
+            optimizers[key] = replace(known, updates=(*known.updates, update))
+    if refused:
+        raise UnsupportedOpError(refused)
+    return Written(tuple(optimizers.values()), tuple(dict.fromkeys(assigns)), tuple(notes))
+
+
+def _matches(forms: Sequence[Sequence[Spelled]]) -> list[tuple[int, Match, str]]:
+    """For each form (which of the places where its gradient may be cut, the row, a scalar that is no rate).
+
+    A row with weight decay that fits all forms, with a decay of 0 for some, is preferred: they are groups of one
+    optimizer then.
+    """
+    for rule in WRITTEN if len(forms) > 1 else ():
+        if "weight_decay" in rule.hyperparameters:
+            found = [_first(form, [rule], True) for form in forms]
+            if all(found) and any(match.values["weight_decay"] for _, match in filter(None, found)):
+                return [(place, match, "") for place, match in filter(None, found)]
+    result = []
+    for number, form in enumerate(forms):
+        known = _first(form, WRITTEN, False)
+        if known is not None:
+            result.append((*known, ""))
+        else:
+            result.append((0, *spell_out(form[0], "GraphOptimizer" + (f"{number + 1}" if len(forms) > 1 else ""))))
+    return result
+
+
+def _first(form: Sequence[Spelled], rules: Sequence[OptimizerRule], zero_decay: bool) -> tuple[int, Match] | None:
+    """The row for the deepest cut that has one."""
+    for place in reversed(range(len(form))):
+        match = recognise(form[place], rules, zero_decay)
+        if match is not None:
+            return place, match
+    return None
+
+
+def _optimizer(graph: Graph, spelled: Spelled, match: Match, initial: Mapping[str, Tensor]) -> tuple[Optimizer, str]:
+    """(the optimizer without its updates, a note on its learning rate)."""
+    terms = spelled.terms
+    op, _, more = terms.keys[match.rate]
+    note, schedule, step, rate = "", None, None, more if op == "number" else None
+    if op != "number":
+        rate, schedule, step, note = learning_rate(graph, terms.tensors[match.rate], initial, None)
+    values = {key: match.values[name] for key, name in match.rule.hyperparameters.items() if key != "lr"}
+    if rate is not None:
+        values = {"lr": rate, **values}
+    elif schedule is None:
+        name = terms.tensors[match.rate].node
+        raise UnsupportedOpError([Unsupported("learning rate", (name,), "is computed of more than the step's number")])
+    nodes = {name: terms.slots[place] for name, place in match.slots.items()}
+    starts = slot_starts(graph, match.rule, nodes, initial)
+    return Optimizer(match.rule, values, {}, (), dict(starts), schedule, step), note
+
+
+class _Finder:
+    """The assignments that depend on gradients."""
+
+    def __init__(self, graph: Graph):
+        self._graph = graph
+        self.candidates: dict[str, tuple[Spelled, ...]] = {}
+        self._named = gradient_names(graph)
+        self._readers: dict[str, list[str]] = {}  # of assignments: nodes that read the variable after them
+        for node in graph:
+            for assign in node.after.values():
+                self._readers.setdefault(assign, []).append(node.name)
+        self._dependent = self._after(self._named)
+        self._fixed = self._after(n.name for n in graph if is_variable(n) or n.op in PLACEHOLDER_OPS)
+        self._writes: dict[str, list[Node]] = {}
+        for node in graph:
+            if node.op in WRITE_OPS and node.name in self._dependent and len(node.inputs) == 2:
+                variable = graph[node.inputs[0].node]
+                if is_variable(variable) and variable.attr("dtype", "float32") in _FLOATS:
+                    self._writes.setdefault(variable.name, []).append(node)
+
+    def _after(self, roots: Iterable[str]) -> set[str]:
+        """`roots` and what depends on them, reads after assignments included."""
+        seen: set[str] = set()
+        stack = list(roots)
+        while stack:
+            name = stack.pop()
+            if name not in seen:
+                seen.add(name)
+                stack.extend(self._graph.consumers[name])
+                stack.extend(self._readers.get(name, ()))
+        return seen
+
+    def weights(self) -> list[str]:
+        """The variables that are trained so: those that the loss reads, not the state that serves them."""
+        forward = self._graph.ancestors(self._named)
+        return [name for name in self._writes if name in forward or self._feeds_loss(name)]
+
+    def _feeds_loss(self, name: str) -> bool:
+        """Whether something else than updates reads the variable, whose gradient does not."""
+        readers = [self._graph[user] for user in self._graph.consumers[name] if user not in self._dependent]
+        others = [n.name for n in readers if n.op not in WRITE_OPS | _SAVERS and not self._is_copy(n.name)]
+        return any(not self._serves_updates(reader) for reader in others)
+
+    def _serves_updates(self, name: str) -> bool:
+        """Whether everything that comes of a node ends in assignments."""
+        ends = [user for user in self._after([name]) if not self._graph.consumers[user]]
+        return all(self._graph[end].op in WRITE_OPS | _SAVERS or self._is_copy(end) for end in ends)
+
+    def _is_copy(self, name: str) -> bool:
+        return Tensor(name) in self._graph.aliases
+
+    def last_write(self, variable: str) -> Node:
+        """The assignment after which nothing else is assigned in a step. Raises NoTerm if that cannot be told."""
+        writes = self._writes[variable]
+        before = {node.after[0] for node in writes if 0 in node.after}
+        last = [node for node in writes if node.name not in before]
+        if len(last) != 1:
+            raise NoTerm(last[0] if last else writes[0], "is one of several assignments in no order")
+        return last[0]
+
+    def spelled(self, weight: str) -> tuple[Spelled, ...]:
+        """The update for each tensor that may be its gradient, the loss's own first. Raises NoTerm."""
+        outputs = self._outputs(weight)
+        cuts = list(self._cuts(weight, outputs))
+        if not cuts:
+            raise NoTerm(outputs[0], "mixes the gradients of several variables in a way that is not recovered yet")
+        return tuple(self._spelled(weight, cut) for cut in cuts)
+
+    def _outputs(self, weight: str) -> list[Node]:
+        """The last assignments of the weight and of the state that its update reads."""
+        found = [self.last_write(weight)]
+        seen = {weight}
+        for node in found:
+            for name in self._cone([node.name]):
+                if name in self._writes and name not in seen and self._graph[name].weight_shape() != ():
+                    seen.add(name)
+                    found.append(self.last_write(name))
+        return found
+
+    def _cone(self, roots: Iterable[str]) -> list[str]:
+        """What the roots need, gradients not looked into, each after what it needs."""
+        done: dict[str, None] = {}
+        stack = [(name, False) for name in roots]
+        while stack:
+            name, ready = stack.pop()
+            if name in done:
+                continue
+            if ready or name in self._named:
+                done[name] = None
+                continue
+            stack.append((name, True))
+            node = self._graph[name]
+            sources = [*(t.node for t in node.inputs), *node.after.values()]
+            stack.extend((source, False) for source in sources if source not in done)
+        return list(done)
+
+    def _cuts(self, weight: str, outputs: Sequence[Node]) -> Iterator[Tensor]:
+        """The tensors that everything the gradients do to the update goes through, and that no variable is in."""
+        inside = [n for n in self._cone(node.name for node in outputs) if n in self._dependent and n not in self._named]
+        place = {name: number for number, name in enumerate(inside)}
+        last: dict[Tensor, int] = {node: len(inside) for node in (Tensor(output.name) for output in outputs)}
+        for name in inside:
+            for tensor in self._sources(name):
+                last[tensor] = max(last.get(tensor, -1), place[name])
+        live = {tensor for tensor in last if tensor.node in self._named}
+        clean = {tensor.node for tensor in live}
+        if len(live) == 1:
+            yield next(iter(live))
+        for name in inside:
+            live = {tensor for tensor in live if last[tensor] > place[name]}
+            live |= {tensor for tensor in last if tensor.node == name}
+            sources = [t.node for t in self._graph[name].inputs]
+            if not self._graph[name].after and all(s in clean or s not in self._fixed for s in sources):
+                clean.add(name)
+            if len(live) == 1 and name in clean and self._graph.shape(next(iter(live))) != ():
+                yield next(iter(live))
+
+    def _sources(self, name: str) -> Iterator[Tensor]:
+        node = self._graph[name]
+        for place, tensor in enumerate(node.inputs):
+            if place in node.after:
+                yield Tensor(node.after[place])
+            elif tensor.node in self._dependent:
+                yield tensor
+
+    def _spelled(self, weight: str, gradient: Tensor) -> Spelled:
+        terms = Terms(self._graph, weight, gradient)
+        value = terms.written(self.last_write(weight))
+        slots = [terms.written(self.last_write(terms.slots[0]))] if terms.slots else []
+        while len(slots) < len(terms.slots):  # a slot's own update may read others
+            name = terms.slots[len(slots)]
+            slots.append(terms.written(self.last_write(name)))
+        steps = [t for t, (op, _, more) in enumerate(terms.keys) if op == "scalar" and self._counts(more)]
+        return Spelled(terms, value, tuple(slots), frozenset(steps))
+
+    def _counts(self, scalar: str) -> bool:
+        """Whether the scalar is a variable of whole numbers: the count of steps."""
+        node = self._graph.nodes.get(scalar)
+        return node is not None and is_variable(node) and "int" in str(node.attr("dtype"))
+
+    def update(self, weight: str, spelled: Spelled, match: Match) -> tuple[Update, list[Node]]:
+        """(the update, the assignments that make it)."""
+        terms = spelled.terms
+        slots = {name: terms.slots[place] for name, place in match.slots.items()}
+        last = self.last_write(weight)
+        return Update(weight, last.name, terms.gradient, terms.gradient, slots), list(terms.assigns.values())
