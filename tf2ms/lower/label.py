@@ -151,7 +151,7 @@ def is_default_name(name: str, node: Node) -> bool:
     if node.op.endswith("1D"):  # ends in the op that takes the added axis away
         ops.add("Squeeze")
     if node.attr("reduction"):  # a loss that ends in the mean over it
-        ops.add("Mean")
+        ops |= {"Mean", "div_no_nan", "value"}
     known = {op.lower() for op in ops} | {_DEFAULT_NAMES.get(op, op).lower() for op in ops}
     return stem in known or stem in _LAYER_OPS
 

@@ -106,6 +106,8 @@ def _counts(view: View, tensor: Tensor, x: Tensor) -> bool:
     if number is not None:
         return shape is not None and None not in shape and number == np.prod([size or 0 for size in shape])
     node = view[tensor]
+    if node.op == "Cast" and view[node.inputs[0]].op == "Prod":
+        return _is_shape(view, view[view[node.inputs[0]].inputs[0]], x)
     if node.op != "Sum" or node.attr("keep_dims") or not _over_all(view, node):
         return False
     factors = [node.inputs[0]]
@@ -113,6 +115,25 @@ def _counts(view: View, tensor: Tensor, x: Tensor) -> bool:
         factors = list(view[factors[0]].inputs[:2])
     like = [factor for factor in factors if view.number(factor) != 1]
     return len(like) == 1 and _plain(view, _shape_of_ones(view, like[0])) == _plain(view, x)
+
+
+def _is_shape(view: View, node: Node, x: Tensor) -> bool:
+    """Whether these are the sizes of x, whole or put together one by one as Keras does."""
+    if node.op == "Shape":
+        return _plain(view, node.inputs[0]) == _plain(view, x)
+    known = view.shape(x)
+    if node.op != "Pack" or known is None or len(known) != len(node.inputs):
+        return False
+    for axis, part in enumerate(node.inputs):
+        picked = view[part]
+        if view.number(part) is not None and view.number(part) == known[axis]:
+            continue
+        if picked.op != "StridedSlice" or not picked.attr("shrink_axis_mask") or view.number(picked.inputs[1]) != axis:
+            return False
+        source = view[picked.inputs[0]]
+        if source.op != "Shape" or _plain(view, source.inputs[0]) != _plain(view, x):
+            return False
+    return True
 
 
 def _shape_of_ones(view: View, tensor: Tensor) -> Tensor | None:

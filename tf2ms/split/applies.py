@@ -109,8 +109,8 @@ def _apply(node: Node, op: str, inputs: tuple[Tensor, ...]) -> Node:
 def gradient_names(graph: Graph) -> frozenset[str]:
     """The nodes that TensorFlow's own differentiation made, told by their names.
 
-    It calls the gradient of node `a/b` `SCOPE/a/b_grad/…`, and sums of gradients lie in SCOPE. Empty for graphs
-    whose names say nothing.
+    tf.gradients calls the gradient of node `a/b` `SCOPE/a/b_grad/…`, and sums of gradients lie in SCOPE; a gradient
+    tape's scope is `gradient_tape`. Empty for graphs whose names say nothing.
     """
     scopes = gradient_scopes(graph)
     return frozenset(name for name in graph.nodes if name.startswith(scopes)) if scopes else frozenset()
@@ -123,6 +123,10 @@ def gradient_scopes(graph: Graph) -> tuple[str, ...]:
 
 def _gradient_scopes(graph: Graph) -> Iterator[str]:
     for name in graph.nodes:
+        before, tape, _ = name.partition("gradient_tape/")
+        if tape and (not before or before.endswith("/")):
+            yield before + tape
+            continue
         head, found, _ = name.partition("_grad/")
         parts = head.split("/") if found else []
         for index in range(1, len(parts)):

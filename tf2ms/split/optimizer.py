@@ -91,8 +91,17 @@ def learning_rate(
         return RATE_WITHOUT_DEFAULT, None, None, f"{note}; give your own with --learning-rate"
     if is_variable(node) and node.attr("dtype") in ("float32", "float64", "float16"):
         start = graph.constant(initial[node.name]) if node.name in initial else None
-        note = f"the learning rate is the variable '{node.name}', taken as it starts"
-        return (None if start is None else short_float(start)), None, None, note
+        if start is not None:
+            return (
+                short_float(start),
+                None,
+                None,
+                f"the learning rate is the variable '{node.name}', taken as it starts",
+            )
+        note = (
+            f"the learning rate is the variable '{node.name}', which the graph does not start: {RATE_WITHOUT_DEFAULT:g}"
+        )
+        return RATE_WITHOUT_DEFAULT, None, None, f"{note} stands for it; give your own with --learning-rate"
     sources = {name for name in graph.ancestors([node.name]) if not graph[name].inputs}
     variables = [name for name in sources if is_variable(graph[name])]
     rest = [name for name in sources if graph[name].op not in CONSTANT_OPS and name not in variables]

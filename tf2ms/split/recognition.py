@@ -21,6 +21,9 @@ _TOLERANCE = 2e-7
 """Below what float32 can hold: numbers of the graph are float32, those of the formula are not."""
 
 _STEP = 3.0
+_OTHER_STEPS = (1.0, 2.0, 10.0, 1e3, 1e5, 1e7, 1e9)
+"""Where a match has to hold too: at one step alone a schedule may equal what it is made of."""
+
 _RATE = 0.37
 _MOST = 100_000
 """Choices of hyperparameters that are tried for one row."""
@@ -95,10 +98,37 @@ def recognise(spelled: Spelled, rules: Sequence[OptimizerRule], zero_decay: bool
                 }
                 goal = {"weight": wanted[0], **{rule.slots[n]: wanted[1 + at] for n, at in places.items()}}
                 values = next(_fits(rule, state, goal, pools, zero_decay), None)
-                if values is not None:
+                if values is not None and _holds_later(rule, values, spelled, given, state, places):
                     own = replace(rule, formula=None) if rule.cls.startswith("nn.") else rule
                     return Match(own, values, rate, places)
     return None
+
+
+def _holds_later(
+    rule: OptimizerRule,
+    values: Mapping[str, float],
+    spelled: Spelled,
+    given: Mapping[Term, Any],
+    state: Mapping[str, Any],
+    places: Mapping[str, int],
+) -> bool:
+    """Whether the formula with these hyperparameters gives what the graph does at other steps as well.
+
+    Among them are those around every number of the graph, where a schedule may take another value.
+    """
+    assert rule.formula is not None
+    numbers = (more for op, _, more in spelled.terms.keys if op == "number" and 1 <= more < 1e9)
+    around = {float(round(number) + offset) for number in numbers for offset in (-1, 0, 1)}
+    for step in sorted({*_OTHER_STEPS, *around} - {0.0}) if spelled.steps else ():
+        wanted = spelled.terms.evaluate(spelled.outputs, {**given, **dict.fromkeys(spelled.steps, step)})
+        goal = {"weight": wanted[0], **{rule.slots[n]: wanted[1 + at] for n, at in places.items()}}
+        own = {"self": SimpleNamespace(**values), "weight_decay": values.get("weight_decay")}
+        for target, code, _ in _compiled(rule.formula):
+            with np.errstate(all="ignore"):
+                result = eval(code, {**_NUMPY, **own, **state, "step": step})  # the table's own formulas
+            if _error(result, goal[target]) is None:
+                return False
+    return True
 
 
 def _pool(numbers: Sequence[float]) -> list[float]:

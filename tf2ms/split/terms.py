@@ -146,8 +146,18 @@ class Terms:
         if op in ("ZerosLike", "OnesLike"):
             return self.number(float(op == "OnesLike"))
         if op not in NUMPY:
+            if self._is_schedule(node):
+                return self.make("scalar", more=node.name)
             raise NoTerm(node, "is no arithmetic of single elements")
         return self.make(op, *(self.input(node, place) for place in range(len(node.inputs))))
+
+    def _is_schedule(self, node: Node) -> bool:
+        """Whether the node is one number that follows from single numbers alone, as a learning rate does."""
+        if self._graph.shape(Tensor(node.name)) != ():
+            return False
+        before = self._graph.ancestors([node.name])
+        read = [self._graph[name] for name in before if is_variable(self._graph[name])]
+        return self.gradient.node not in before and all(variable.weight_shape() == () for variable in read)
 
     def scalars(self) -> set[Term]:
         """The terms made of numbers and scalars alone."""
@@ -200,6 +210,8 @@ NUMPY: Mapping[str, Callable[..., Any]] = {
     "Rsqrt": lambda x: 1 / np.sqrt(x),
     "Reciprocal": lambda x: 1 / x,
     "Pow": np.power,
+    "Sin": np.sin,
+    "Cos": np.cos,
     "Exp": np.exp,
     "Log": np.log,
     "Abs": np.abs,
@@ -252,6 +264,8 @@ MINDSPORE: Mapping[str, str] = {
     "Rsqrt": "ops.rsqrt({0})",
     "Reciprocal": "1 / {0}",
     "DivNoNan": "ops.div_no_nan({0}, {1})",
+    "Sin": "ops.sin({0})",
+    "Cos": "ops.cos({0})",
     "Exp": "ops.exp({0})",
     "Log": "ops.log({0})",
     "Abs": "ops.abs({0})",
