@@ -1,24 +1,28 @@
 """How much there is to read in the generated file of well-known networks: lines, classes, arguments, statements.
 
-    python -m benchmarks.readability [--write] [NETWORK …]
+    python -m benchmarks.readability [--write] [--hand FOLDER] [NETWORK …]
 
 Also how long structuring the training graph of a transformer of 24 layers takes.
 
 The networks come from `tests/networks/zoo.py` (frozen, small inputs, random weights) and PoseNet from `reference_tf`,
 as a training graph. Counted is the model part: from the first function or class to the end of the network, or of its
 loss, without blank lines, imports, training and data. `--write` renews docs/readability.md.
+
+`--hand FOLDER` measures versions written by hand again: FOLDER is `mindcv/models` of the unpacked package mindcv
+(`pip download mindcv==0.3.0 --no-deps`). The figures are kept in benchmarks/readability_hand.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -51,6 +55,12 @@ Made by `python -m benchmarks.readability --write`. Lines are those of the model
 imports, training, data or blank lines, in the blocks style. Arguments are the most that a constructor takes, statements
 the median of all `construct`s, and the longest function is counted in lines. Inputs are small and weights random, which
 changes no line.
+
+Beside them stand the versions of mindcv 0.3.0, MindSpore's own model zoo, as `--hand` counts them: the network's class
+and all of the package's classes and functions that it uses, without docstrings and comments. They make every size of
+their family, initialise weights and can be configured (VGG, ResNet, ConvNeXt … of any depth; for the transformers the
+vision transformer, whose patches stand in the place of words), where the generated file is one network; so the figures
+say what a reader has before him, not who writes better. mindcv has no PoseNet, U-Net or classifier of LSTM layers.
 
 """
 
@@ -85,6 +95,75 @@ def figures(code: str) -> Figures:
         statements=statistics.median(len(item.body) for item in bodies),
         longest=max((item.end_lineno or 0) - item.lineno + 1 for item in functions),
     )
+
+
+HAND = {
+    "VGG16": ("vgg.py", "VGG"),
+    "ResNet50": ("resnet.py", "ResNet"),
+    "ResNet152": ("resnet.py", "ResNet"),
+    "MobileNetV2": ("mobilenetv2.py", "MobileNetV2"),
+    "InceptionV3": ("inceptionv3.py", "InceptionV3"),
+    "DenseNet121": ("densenet.py", "DenseNet"),
+    "EfficientNetB0": ("efficientnet.py", "EfficientNet"),
+    "Xception": ("xception.py", "Xception"),
+    "ConvNeXtTiny": ("convnext.py", "ConvNeXt"),
+    "Transformer6": ("vit.py", "VisionTransformer"),
+    "Transformer24": ("vit.py", "VisionTransformer"),
+}
+"""Where mindcv has the network: file, class."""
+
+HAND_FILE = Path(__file__).with_name("readability_hand.json")
+
+Definition = ast.ClassDef | ast.FunctionDef
+
+
+def hand_figures(folder: Path, file: str, name: str) -> Figures:
+    """The same for the class of that name and all of the package's classes and functions that it uses."""
+    lines, parts = 0, []
+    for text, part in _used(folder, folder / file, name):
+        parts.append(part)
+        left_out = {number for item in ast.walk(part) for number in _docstring(item)}
+        own = enumerate(text.splitlines()[part.lineno - 1 : part.end_lineno], part.lineno)
+        lines += sum(
+            bool(line.strip()) and not line.strip().startswith("#") and number not in left_out for number, line in own
+        )
+    functions = [item for part in parts for item in ast.walk(part) if isinstance(item, ast.FunctionDef)]
+    constructors = [item for item in functions if item.name == "__init__"]
+    return Figures(
+        lines=lines,
+        classes=sum(isinstance(part, ast.ClassDef) for part in parts),
+        arguments=max(len(item.args.args) + len(item.args.kwonlyargs) - 1 for item in constructors),
+        statements=statistics.median(len(item.body) for item in functions if item.name == "construct"),
+        longest=max((item.end_lineno or 0) - item.lineno + 1 - len(_docstring(item)) for item in functions),
+    )
+
+
+def _docstring(item: ast.AST) -> Sequence[int]:
+    """The lines of a definition's docstring."""
+    match item:
+        case (
+            ast.ClassDef(body=[ast.Expr(ast.Constant(str())) as text, *_])
+            | ast.FunctionDef(body=[ast.Expr(ast.Constant(str())) as text, *_])
+        ):
+            return range(text.lineno, (text.end_lineno or text.lineno) + 1)
+    return ()
+
+
+def _used(folder: Path, path: Path, name: str) -> Iterator[tuple[str, Definition]]:
+    """(the file's text, the definition) of everything that the class leads to, in the package's own files."""
+    seen, stack = set(), [(path, name)]
+    while stack:
+        path, name = stack.pop()
+        if (path, name) in seen or not path.is_file():
+            continue
+        seen.add((path, name))
+        text = path.read_text(encoding="utf-8")
+        for item in ast.parse(text).body:
+            if isinstance(item, Definition) and item.name == name:
+                yield text, item
+                stack += [(path, node.id) for node in ast.walk(item) if isinstance(node, ast.Name)]
+            elif isinstance(item, ast.ImportFrom) and item.level == 1 and any(a.name == name for a in item.names):
+                stack.append((path.parent / f"{(item.module or '').replace('.', '/')}.py", name))
 
 
 def sources() -> dict[str, Callable[[], object]]:
@@ -182,20 +261,26 @@ def stage_seconds(graph: object) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__ or "Counts lines.")
     parser.add_argument("networks", nargs="*")
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--write", action="store_true", help="renew docs/readability.md")
+    parser.add_argument("--hand", type=Path, metavar="FOLDER", help="measure mindcv's versions in FOLDER again")
     arguments = parser.parse_args()
+    if arguments.hand:
+        found = {name: asdict(hand_figures(arguments.hand, *where)) for name, where in HAND.items()}
+        HAND_FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    hand = {name: Figures(**known) for name, known in json.loads(HAND_FILE.read_text(encoding="utf-8")).items()}
     rows = [
-        "| network | lines | bar | classes | arguments | statements | longest function |",
-        "|---|---|---|---|---|---|---|",
+        "| network | lines | bar | by hand | classes | by hand | arguments | by hand | statements | by hand"
+        " | longest function | by hand |",
+        "|---|" + "---|" * 11,
     ]
     for name, make in sources().items():
         if arguments.networks and name not in arguments.networks:
             continue
-        found = figures(tf2ms.convert(make(), name=name).code)
-        rows.append(
-            f"| {name} | {found.lines} | {BARS[name]} | {found.classes} | {found.arguments} | {found.statements:g}"
-            f" | {found.longest} |"
-        )
+        own, other = figures(tf2ms.convert(make(), name=name).code), hand.get(name)
+        cells = [name, own.lines, BARS[name], other.lines if other else "–"]
+        for column in ("classes", "arguments", "statements", "longest"):
+            cells += [f"{getattr(own, column):g}", f"{getattr(other, column):g}" if other else "–"]
+        rows.append(f"| {' | '.join(map(str, cells))} |")
         print(rows[-1], flush=True)
     graph: Any = transformer_training(24)
     times = _TIME.format(nodes=len(graph.node), **stage_seconds(graph))

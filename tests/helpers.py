@@ -66,7 +66,8 @@ class Built:
 
 
 def random_feed(tensor: Any, batch: int, rng: np.random.Generator) -> np.ndarray:
-    shape = [batch if size is None else size for size in tensor.shape.as_list()]
+    sizes = [None] if tensor.shape.rank is None else tensor.shape.as_list()
+    shape = [batch if size is None else size for size in sizes]
     if tensor.dtype.is_integer:
         return rng.integers(0, 2, shape).astype(tensor.dtype.as_numpy_dtype)
     return rng.standard_normal(shape).astype(tensor.dtype.as_numpy_dtype)
@@ -260,7 +261,7 @@ def assert_same_training(built: Built, conversion: Conversion, table=None, bar: 
 
 def transposes(code: str) -> int:
     """How many transposes the network itself makes."""
-    return code.count("ops.transpose(")
+    return code.count(".transpose(")
 
 
 def graph_def(*nodes: Any) -> GraphDef:

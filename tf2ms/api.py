@@ -58,7 +58,8 @@ class Conversion:
         """Runs the generated network in MindSpore on inputs under TensorFlow's names and in its layout.
 
         Args:
-            feeds: arrays by tensor or node name, `Placeholder:0` or `Placeholder`.
+            feeds: arrays by the name of the tensor or node, `Placeholder:0` or `Placeholder`, or of the argument of
+                `construct`.
             mode: "pynative" or "graph".
 
         Returns: the outputs in the order of the map, in TensorFlow's layout.

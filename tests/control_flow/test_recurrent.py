@@ -56,6 +56,12 @@ KERAS = {
         CPU_TANH,
     ),
     "reset before": (lambda x: layers.GRU(4, reset_after=False)(x), "for step in range(6):", 1e-5),
+    "unrolled": (
+        lambda x: layers.Bidirectional(layers.LSTM(4, unroll=True, return_sequences=True))(x),
+        "nn.LSTM(5, 4, batch_first=True, bidirectional=True)",
+        2e-6,
+    ),
+    "unrolled, last": (lambda x: layers.GRU(4, unroll=True)(x), "nn.GRU(5, 4, batch_first=True)", CPU_TANH),
     "mask": (lambda x: layers.LSTM(4)(layers.Masking()(x)), "for step in range(6):", 1e-5),
     "hard sigmoid": (lambda x: layers.LSTM(4, recurrent_activation="hard_sigmoid")(x), "for step in range(6):", 1e-5),
     "two cells": (lambda x: layers.RNN([layers.LSTMCell(4), layers.LSTMCell(3)])(x), "nn.LSTM(4, 3, batch", 2e-6),
@@ -99,6 +105,19 @@ def test_any_length():
     run = functional(lambda x: model(x, training=False), X, specs=spec)
     assert run.differs() < 2e-6
     assert "nn.LSTM(5, 4, batch_first=True)" in run.code
+
+
+@pytest.mark.parametrize("layer", [layers.LSTM, layers.GRU])
+def test_a_masked_layer_reads_well(layer):
+    """Keras computes a first step for its shape alone, and keeps the last output in a list of one item."""
+    model = model_of(lambda x: layer(4)(layers.Masking()(x)))
+    run = functional(lambda x: model(x, training=False), X, specs=[tf.TensorSpec((None, 6, 5), tf.float32, name="x")])
+    assert "zeros_like" not in run.code and "[None]" not in run.code and "return state" in run.code
+    assert run.code.index("for step") < run.code.index("ops.sigmoid(")
+    masked = X.copy()
+    masked[0, 2:4] = masked[1, 5:] = 0
+    (found,) = run.conversion.run({"x": masked})
+    assert distance(found, model(masked).numpy()) < 1e-5
 
 
 def test_from_a_saved_model(tmp_path):
@@ -216,6 +235,48 @@ def test_a_layer_that_skips_stays_in_the_loop():
     run = frames(build, X)
     assert "for step in range(6):" in run.code
     assert run.differs() < 1e-5
+
+
+def stacked(outputs):
+    return tf.stack(outputs, 1)
+
+
+def joined(outputs):
+    return tf.reshape(tf.concat(outputs, 1), [-1, outputs[0].shape[-1]])
+
+
+@pytest.mark.parametrize(
+    ("cell", "join", "written", "allowed"),
+    [
+        (lambda: LSTM(4), stacked, ["self.rnn = nn.LSTM(5, 4, batch_first=True)"], 2e-6),
+        (lambda: RNN(4), lambda outputs: tf.stack(outputs, 0), ["nn.RNN(5, 4, batch_first=True)"], CPU_TANH),
+        (lambda: LSTM(4), joined, ["nn.LSTM(5, 4, batch_first=True)"], 2e-6),
+        (lambda: Stack(LSTM(4), LSTM(3)), stacked, ["nn.LSTM(5, 4, batch", "nn.LSTM(4, 3, batch"], 2e-6),
+        (lambda: Stack(LSTM(4), LSTM(4)), lambda outputs: outputs[-1], ["hidden.squeeze(0)"], 2e-6),
+        (lambda: GRU(4), stacked, ["ops.unstack(x, axis=1)"], 1e-5),
+    ],
+)
+def test_static_rnn(cell, join, written, allowed):
+    def build():
+        x = v1.placeholder(tf.float32, X.shape, name="x")
+        outputs, states = v1.nn.static_rnn(cell(), tf.unstack(x, axis=1), dtype=tf.float32)
+        made = join(outputs) * 1.0
+        return [x], [made, *tf.nest.flatten(states)] if join is stacked else [made]
+
+    run = frames(build, X)
+    assert all(text in run.code for text in written)
+    assert run.differs() < allowed and run.differs("graph") < allowed
+
+
+def test_static_bidirectional_rnn():
+    def build():
+        x = v1.placeholder(tf.float32, X.shape, name="x")
+        outputs, _, _ = v1.nn.static_bidirectional_rnn(LSTM(4), LSTM(4), tf.unstack(x, axis=1), dtype=tf.float32)
+        return [x], [tf.stack(outputs, 1) * 1.0]
+
+    run = frames(build, X)
+    assert "bidirectional=True)" in run.code and "unstack" not in run.code and "concat" not in run.code
+    assert run.differs() < 2e-6
 
 
 def test_a_training_graph_with_a_loop_trains_the_layer():

@@ -139,7 +139,7 @@ def test_reshaped_weights_are_weights(tmp_path):
         y = tf.nn.conv2d(x, kernel, 1, "SAME") + tf.reshape(variable("bias", [5]), [1, 1, 1, 5])
         return y * tf.reshape(tf.constant([1.0, 2, 3, 4, 5]), [1, 1, 1, 5])
 
-    _inference(make, tmp_path, 'nn.Conv2d(3, 5, 3, pad_mode="same", has_bias=True, ', lacks=("reshape((3",))
+    _inference(make, tmp_path, 'nn.Conv2d(3, 5, 3, pad_mode="same", has_bias=True, ', lacks=("reshape(3",))
 
 
 def test_padding_becomes_the_convolutions(tmp_path):
@@ -356,3 +356,178 @@ def test_what_only_looks_like_a_normalisation(tmp_path):
         return (y - tf.reduce_mean(y, [1, 2], keepdims=True)) / tf.sqrt(deviation + 1e-3)
 
     _trained(make, tmp_path, "ops.sqrt(", lacks=("Norm(",))
+
+
+def test_a_dense_layer_on_rows_and_back_is_one_on_the_last_axis(tmp_path):
+    """With bias and activation, as networks in TensorFlow 1 write it; the two reshapes are gone."""
+
+    def make():
+        x = placeholder([2, 5, 6], "x")
+        rows = tf.nn.bias_add(tf.matmul(tf.reshape(x, [-1, 6]), variable("kernel", [6, 4])), variable("bias", [4]))
+        return tf.nn.relu(tf.reshape(rows, [2, 5, 4]))
+
+    _trained(make, tmp_path, 'nn.Dense(6, 4, activation="relu"', lacks=("reshape(-1, 6)", "nn.ReLU"))
+
+
+def test_rows_that_two_layers_read(tmp_path):
+    """One of the layers stays on rows: the reshape stays for it."""
+
+    def make():
+        rows = tf.reshape(placeholder([2, 5, 6], "x"), [-1, 6])
+        one = tf.reshape(tf.matmul(rows, variable("one", [6, 4])), [2, 5, 4])
+        other = tf.reduce_sum(tf.matmul(rows, variable("other", [6, 4])), 0)
+        return one * other
+
+    _trained(make, tmp_path, "nn.Dense(6, 4", "reshape(-1, 6)")
+
+
+def test_reshapes_one_after_the_other_are_one(tmp_path):
+    def make():
+        x = dense(placeholder([4, 12], "x"), 12)
+        x = tf.reshape(tf.reshape(tf.reshape(x, [4, 12]), [8, 6]), [4, 3, 4])
+        return tf.tanh(tf.reshape(tf.reshape(x, [4, 3, 4]), [-1, 3, 4]))
+
+    assert _trained(make, tmp_path, "reshape(-1, 3, 4)").count("x.reshape(") <= 1
+
+
+def test_silu_with_its_factor_of_one(tmp_path):
+    """As Keras writes it; what is multiplied by one is itself, and is read so by all."""
+
+    def make():
+        x = dense(placeholder([4, 6], "x"), 6)
+        return x * tf.sigmoid(1.0 * x) + 0.0
+
+    _trained(make, tmp_path, "nn.SiLU()", lacks=("sigmoid", "* 1", "+ 0"))
+
+
+def test_numbers_as_their_authors_wrote_them(tmp_path):
+    def make():
+        x = dense(placeholder([4, 6], "x") * (1 / 255), 6)
+        return (x * 8**-0.5 + 0.1) * 32**0.5 * 0.123456789
+
+    _trained(make, tmp_path, "* (1 / 255)", "* (1 / 8**0.5)", "* 32**0.5", "+ 0.1", "* 0.12345679")
+
+
+@pytest.mark.parametrize("dense_zeros", [False, True])
+def test_sigmoid_cross_entropy(dense_zeros, tmp_path):
+    def make():
+        logits, labels = dense(placeholder([None, 6], "x"), 4), placeholder([None, 4], "labels")
+        if dense_zeros:
+            losses = tf.maximum(logits, 0.0) - logits * labels + tf.math.log1p(tf.exp(-tf.abs(logits)))
+            losses = tf.nn.relu(logits) - logits * labels + tf.math.log1p(tf.exp(-tf.abs(logits))) + 0.0 * losses
+        else:
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+        return [logits], tf.reduce_mean(losses)
+
+    built = build(make)
+    conversion = convert(built, tmp_path)
+    assert 'ops.binary_cross_entropy_with_logits(fc, labels, reduction="none")' in conversion.code, conversion.code
+    assert_same_training(built, conversion)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        v1.losses.mean_squared_error,
+        v1.losses.absolute_difference,
+        v1.losses.huber_loss,
+        v1.losses.log_loss,
+        v1.losses.sigmoid_cross_entropy,
+    ],
+)
+def test_losses_of_weight_one_are_means(loss, tmp_path):
+    def make():
+        y, labels = tf.sigmoid(dense(placeholder([None, 6], "x"), 4)), placeholder([None, 4], "labels")
+        return [y], loss(labels, y)
+
+    built = build(make)
+    conversion = convert(built, tmp_path)
+    assert "DivNoNan" not in conversion.code and "ops.reduce_mean(" in conversion.code, conversion.code
+    assert_same_training(built, conversion)
+
+
+def test_weighted_losses_stay_weighted(tmp_path):
+    def make():
+        y, labels = dense(placeholder([3, 6], "x"), 4), placeholder([3, 4], "labels")
+        weights = tf.constant([[0.0], [2.0], [1.0]])
+        return [y], v1.losses.mean_squared_error(labels, y, weights) + tf.reduce_sum(y * y) / 11.0
+
+    built = build(make)
+    conversion = convert(built, tmp_path)
+    assert "ops.reduce_mean(" not in conversion.code, conversion.code
+    assert_same_training(built, conversion)
+
+
+def test_a_sum_over_everything_of_unknown_rank(tmp_path):
+    """The first lines of many a tutorial: placeholders without any shape."""
+
+    def make():
+        x, y = v1.placeholder(tf.float32, name="x"), v1.placeholder(tf.float32, name="y")
+        predicted = x * variable("weight", []) + variable("bias", [])
+        return [predicted], tf.reduce_sum(tf.pow(predicted - y, 2)) / (2 * 17)
+
+    built = build(make)
+    conversion = convert(built, tmp_path)
+    assert "ops.reduce_sum(" in conversion.code
+    assert_same_training(built, conversion)
+
+
+def test_layers_of_keras_along_one_axis_and_three():
+    tf.random.set_seed(0)
+    layers = tf.keras.layers
+    model = tf.keras.Sequential(
+        [
+            layers.Input((16, 4)),
+            layers.SeparableConv1D(6, 3, 2, padding="same", depth_multiplier=2, activation="relu"),
+            layers.DepthwiseConv1D(2, depth_multiplier=2),
+            layers.Reshape((7, 3, 2, 2)),
+            layers.Conv3D(4, 2, padding="same"),
+            layers.BatchNormalization(moving_mean_initializer="uniform", beta_initializer="uniform"),
+        ]
+    )
+    graph, x, expected, output = _keras_frozen(model, (16, 4))
+    conversion = tf2ms.convert(graph, outputs=[output])
+    code = conversion.code
+    assert "nn.Conv1d(4, 8, 3, 2" in code and "nn.Conv1d(6, 12, 2" in code and "group=6" in code, code
+    assert "nn.BatchNorm3d(4, eps=0.001)" in code and "expand_dims" not in code and "Conv2d" not in code, code
+    assert "nn.Conv3d(2, 4, 2" in code and "sqrt" not in code
+    assert relative(conversion.run({"x:0": x})[0], expected) < 1e-5
+
+
+@pytest.mark.parametrize("shared", [None, [1, 2]])
+def test_prelu(shared):
+    tf.random.set_seed(0)
+    layers = tf.keras.layers
+    prelu = layers.PReLU(shared_axes=shared, alpha_initializer="uniform")
+    model = tf.keras.Sequential([layers.Input((5, 6, 3)), layers.Conv2D(4, 3), prelu, layers.Conv2D(2, 1)])
+    graph, x, expected, output = _keras_frozen(model, (5, 6, 3))
+    conversion = tf2ms.convert(graph, outputs=[output])
+    assert ("nn.PReLU(4)" if shared else "ops.where(") in conversion.code, conversion.code
+    assert transposes(conversion.code) == 0, conversion.code
+    assert relative(conversion.run({"x:0": x})[0], expected) < 1e-5
+
+
+@pytest.mark.parametrize("labels", ["sparse", "dense", "learned", "rows"])
+def test_cross_entropy(labels, tmp_path):
+    def make():
+        x = placeholder([None, 6], "x")
+        logits = dense(x, 4)
+        if labels == "sparse":
+            given = placeholder([None], "labels", tf.int64)
+            return [logits], tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=given, logits=logits))
+        given = tf.nn.softmax(placeholder([None, 4], "labels"))
+        if labels == "learned":  # whose gradient MindSpore's layer has not
+            given = tf.nn.softmax(2.0 * dense(tf.sin(x), 4, "teacher"))
+        losses = tf.nn.softmax_cross_entropy_with_logits(labels=given, logits=logits)
+        return [logits], tf.reduce_sum(losses * tf.reduce_mean(x, 1)) if labels == "rows" else tf.reduce_mean(losses)
+
+    built = build(make)
+    conversion = convert(built, tmp_path)
+    wanted = {
+        "sparse": 'nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")',
+        "dense": 'nn.SoftmaxCrossEntropyWithLogits(reduction="mean")',
+        "learned": "ops.log_softmax(",
+        "rows": "nn.SoftmaxCrossEntropyWithLogits()",
+    }
+    assert wanted[labels] in conversion.code and "reshape" not in conversion.code, conversion.code
+    assert_same_training(built, conversion)

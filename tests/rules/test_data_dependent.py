@@ -54,7 +54,7 @@ def test_paddings_of_computed_sizes():
 
 def test_bfloat16():
     def dense(x):
-        return [x * 3, tf.cast(-x + tf.constant(0.5, tf.bfloat16), tf.float32)]
+        return [x + tf.constant(2.0, tf.bfloat16), tf.cast(x + tf.constant(0.5, tf.bfloat16), tf.float32)]
 
     _, found, wanted = _converted(dense, X.astype(tf.bfloat16.as_numpy_dtype), (5, 3), tf.bfloat16)
     for actual, expected in zip(found, wanted, strict=True):
@@ -67,3 +67,36 @@ def test_an_array_in_bfloat16_is_refused():
         tf.add(v1.placeholder(tf.bfloat16, (2,)), tf.constant([1.0, 2.0], tf.bfloat16), name="y")
     with pytest.raises(tf2ms.UnsupportedOpError, match="bfloat16"):
         tf2ms.convert(graph.as_graph_def(), outputs=["y"])
+
+
+@pytest.mark.parametrize(("method", "antialias"), [("lanczos3", False), ("bilinear", True)])
+def test_resize_by_kernels(method, antialias):
+    image = np.random.default_rng(1).random((2, 8, 9, 3)).astype(np.float32)
+    conversion, found, wanted = _converted(
+        lambda x: [tf.image.resize(x, (5, 6), method, antialias=antialias)], image, (None, 8, 9, 3)
+    )
+    assert "(0.625, 0.6666667)" in conversion.code
+    np.testing.assert_allclose(found[0], wanted[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options"),
+    [
+        (tf.quint8, {}),
+        (tf.qint8, {}),
+        (tf.quint8, {"mode": "MIN_FIRST"}),
+        (tf.qint8, {"mode": "SCALED", "narrow_range": True}),
+    ],
+)
+def test_weights_kept_quantised(dtype, options):
+    """As the graph transform `quantize_weights` leaves them: the layer has the numbers that they stand for."""
+    held = np.random.default_rng(2).integers(-128, 128, (3, 4)) + (128 if dtype == tf.quint8 else 0)
+    raw = np.uint8 if dtype == tf.quint8 else np.int8
+
+    def dense(x):
+        weights = tf.constant(held.astype(raw).astype(dtype.as_numpy_dtype), dtype)
+        return [tf.matmul(x, tf.raw_ops.Dequantize(input=weights, min_range=-1.5, max_range=2.0, **options))]
+
+    conversion, found, wanted = _converted(dense, X, (5, 3))
+    assert "nn.Dense(3, 4" in conversion.code
+    np.testing.assert_allclose(found[0], wanted[0], rtol=1e-5, atol=1e-5)

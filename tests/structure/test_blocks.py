@@ -388,3 +388,19 @@ def test_variables_that_start_as_an_array_are_not_lost(tmp_path):
     (parameter,) = network.get_parameters()
     told = any("w" in note and "start" in note for note in conversion.notes)
     assert told or np.array_equal(parameter.asnumpy(), start.T)
+
+
+def grouped_and_strided():
+    """One unit with a stride, one with groups: which argument stands without its name depends on the class."""
+    x = placeholder([2, 12, 12, 4], "x")
+    x = tf.nn.relu6(conv(x, (3, 3), 8, 2, name="one"))
+    kernel = variable("deep", [3, 3, 8, 1])
+    x = tf.nn.relu6(tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], "SAME") + variable("bias", [8]))
+    return [tf.nn.relu6(conv(x, (3, 3), 6, 1, name="two"))]
+
+
+def test_stride_and_group_are_told_apart(tmp_path):
+    built = build(grouped_and_strided)
+    conversion = convert(built, tmp_path)
+    assert "ConvReLU6(4, 8, 2)" in conversion.code and "ConvReLU6(8, 8, group=8)" in conversion.code
+    assert_same_outputs(built, conversion)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import graphs
 import pytest
+import tensorflow as tf
+from tensorflow.python.training.moving_averages import assign_moving_average
 
 from tf2ms.errors import SourceError
 from tf2ms.verify.audit import audit
+
+v1 = tf.compat.v1
 
 HERE = Path(__file__).parent
 
@@ -113,3 +118,78 @@ def test_what_is_not_there(graph, tmp_path):
     for port, message in ((f"{tmp_path / 'port.py'}:No", "has no class No"), ("x.py", "form"), ("no.py:A", "no.py")):
         with pytest.raises(SourceError, match=message):
             audit(graph, port)
+
+
+def residual() -> Any:
+    """Batch normalisation and dropout as they are while training, and a shortcut."""
+    x = v1.placeholder(tf.float32, [None, 8, 8, 3], name="images")
+    labels = v1.placeholder(tf.int64, [None], name="labels")
+
+    def normalised(x: Any, name: str) -> Any:
+        with v1.variable_scope(name):
+            scale, offset = graphs.weights("gamma", [6]), graphs.weights("beta", [6])
+            x, *own = v1.nn.fused_batch_norm(x, scale, offset, epsilon=1e-3, is_training=True)
+            for part, value in zip(("moving_mean", "moving_variance"), own, strict=False):
+                running = v1.get_variable(part, [6], initializer=v1.ones_initializer(), trainable=False)
+                assign_moving_average(running, value, 0.9, zero_debias=False)
+        return x
+
+    with v1.variable_scope("stem"):
+        x = tf.nn.relu(normalised(tf.nn.conv2d(x, graphs.weights("weights", [3, 3, 3, 6]), 2, "SAME"), "bn"))
+    with v1.variable_scope("body"):
+        x = tf.nn.relu(x + normalised(tf.nn.conv2d(x, graphs.weights("weights", [3, 3, 6, 6]), 1, "SAME"), "bn"))
+    x = tf.nn.dropout(graphs.dense(tf.reshape(x, [-1, 96]), 10, "fc1", relu=True), rate=0.3)
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=graphs.dense(x, 4, "fc2"))
+    )
+
+
+RESIDUAL = """
+import mindspore.nn as nn
+import mindspore.ops as ops
+
+
+class Port(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, 2, pad_mode="same")
+        self.stem_bn = nn.BatchNorm2d(6, eps=1e-3)
+        self.body = nn.Conv2d(6, 6, 3, pad_mode="same")
+        self.body_bn = nn.BatchNorm2d(6, eps=1e-3)
+        self.fc1 = nn.Dense(96, 10)
+        self.dropout = nn.Dropout(p=0.3)
+        self.fc2 = nn.Dense(10, 4)
+
+    def construct(self, x):
+        x = ops.relu(self.stem_bn(self.stem(x)))
+        x = ops.relu(x + self.body_bn(self.body(x)))
+        x = ops.transpose(x, (0, 2, 3, 1)).reshape(-1, 96)
+        return self.fc2(self.dropout(ops.relu(self.fc1(x))))
+"""
+
+
+def test_layers_that_are_training(tmp_path):
+    graph = graphs.write(tmp_path, residual, graphs.adam)
+    text = RESIDUAL
+    found = []
+    for changes in (
+        {},
+        {
+            "self.body_bn = nn.BatchNorm2d(6, eps=1e-3)": "self.body_bn = nn.BatchNorm2d(6)",
+            "nn.Conv2d(6, 6, 3, ": "nn.Conv2d(6, 6, 3, has_bias=True, ",
+            "nn.Dropout(p=0.3)": "nn.Dropout(p=0.5)",
+            "ops.relu(x + self.body_bn(self.body(x)))": "x + ops.relu(self.body_bn(self.body(x)))",
+        },
+    ):
+        for old, new in changes.items():
+            assert old in text
+            text = text.replace(old, new)
+        (tmp_path / "port.py").write_text(text)
+        found.append({(item.what, item.path) for item in audit(graph, f"{tmp_path / 'port.py'}:Port").departures})
+    assert found[0] == set()
+    assert found[1] == {
+        ("wrong epsilon", "body_bn"),
+        ("a bias too many", "body"),
+        ("wrong rate", "dropout"),
+        ("is given something else", "fc1"),
+    }

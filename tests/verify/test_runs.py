@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import graphs
 import numpy as np
@@ -195,3 +197,35 @@ def test_labels_of_a_softmax_add_up_to_one():
     batch = make_batch(built, items, 16, 1)
     assert (np.sort(batch["labels:0"])[:, -2:] == [0, 1]).all()
     assert (batch["logits:0"] < 0).any()
+
+
+def dropped(rate: float | None) -> Any:
+    """Dropout, of a rate that is given or fed, and an input of the loss that is one number."""
+    x, y = v1.placeholder(tf.float32, [None, 6], name="x"), v1.placeholder(tf.float32, [None, 2], name="y")
+    keep = v1.placeholder(tf.float32, [], name="keep") if rate is None else 1 - rate
+    hidden = v1.nn.dropout(graphs.dense(x, 16, "hidden", relu=True), keep_prob=keep)
+    return tf.reduce_mean(tf.square(graphs.dense(hidden, 2, "out") - y))
+
+
+def fed_rate(loss: Any) -> Any:
+    return v1.train.MomentumOptimizer(v1.placeholder(tf.float32, [], name="rate"), 0.9).minimize(loss)
+
+
+def test_dropout_keeps_everything_and_rates_are_fed(tmp_path):
+    graph = graphs.write(tmp_path, lambda: dropped(None), fed_rate)
+    tf2ms.convert(graph, name="Small").write(tmp_path / "out")
+    evidence = verify(graph, tmp_path / "out", steps=3)
+    assert evidence.passed, [*evidence.failures(), *evidence.crashes]
+    assert any("every element is kept" in note for note in evidence.notes)
+    module = tmp_path / "out" / "small_ms.py"
+    module.write_text(re.sub(r"nn\.Dropout\([^)]*\)", "nn.Dropout(p=0.25)", module.read_text()))
+    evidence = verify(graph, tmp_path / "out", levels=["forward"])
+    assert evidence.first_departure().place.path == "dropout"
+
+
+def test_inputs_that_the_cut_network_lacks_are_fed_to_the_graph(tmp_path):
+    graph = graphs.write(tmp_path, graphs.two_heads, graphs.adam)
+    tf2ms.convert(graph, inputs=["pool", "position", "rotation"], loss="add", name="Small").write(tmp_path / "out")
+    evidence = verify(graph, tmp_path / "out", levels=["gradients", "update"], steps=2)
+    assert evidence.passed, [*evidence.failures(), *evidence.crashes]
+    assert {"left/weights", "xyz/weights"} <= {c.what for c in evidence.checks if c.level == "gradients"}

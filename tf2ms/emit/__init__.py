@@ -16,7 +16,14 @@ from tf2ms.emit.body import statements
 from tf2ms.emit.expression import array_text, chain_lines, layer_text, value_text
 from tf2ms.emit.format import format_python
 from tf2ms.emit.mapping import make_map
-from tf2ms.emit.training import SCHEDULE, loss_weights, optimizer_call, optimizer_classes, preparation
+from tf2ms.emit.training import (
+    SCHEDULE,
+    loss_weights,
+    losses,
+    optimizer_call,
+    optimizer_classes,
+    preparation,
+)
 from tf2ms.emit.types import Module
 from tf2ms.lower import refusal_name
 from tf2ms.rules.initializers import initializer_code
@@ -44,7 +51,8 @@ _FREE_SIZES = {4: 64}
 def emit(structure: Structure, stem: str) -> Module:
     """Writes the module. `stem` is the file's name without `_ms.py`; the same structure gives the same bytes."""
     roles, network, names = structure.lowered.roles, structure.network, structure.inputs
-    cells, shared = _share_initializers([*structure.blocks, network, *([structure.loss] if structure.loss else [])])
+    own_losses = [own.loss for own in structure.losses if own.loss]
+    cells, shared = _share_initializers([*structure.blocks, network, *own_losses])
     codes = [*_codes(cells), *(item.code for item in shared)]
     imports = {name for code in codes for name in code.imports}
     helpers = _helpers([*cells, *structure.functions])
@@ -71,10 +79,16 @@ def emit(structure: Structure, stem: str) -> Module:
             dtypes=[item for item in samples if item["dtype"] != "float32"],
             outputs=tuple(returned),
             helpers=helpers,
-            optimizer_classes=optimizer_classes(structure, render),
+            optimizer_classes=list(
+                dict.fromkeys(t for own in structure.losses for t in optimizer_classes(own, render))
+            ),
             schedules=[
-                _cell(block, functions) | {"base": SCHEDULE} for block in dict.fromkeys(structure.schedules) if block
+                _cell(block, functions) | {"base": SCHEDULE}
+                for own in structure.losses
+                for block in dict.fromkeys(own.schedules)
+                if block
             ],
+            losses=losses(structure),
             shared=shared,
             functions=[_function(function, functions) for function in structure.functions],
             classes=[_cell(block, functions) for block in cells],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from tf2ms.emit.expression import fill, name
 from tf2ms.emit.flow import reads_inside, write_flow
@@ -13,19 +14,52 @@ from tf2ms.rules.types import Program, Step
 from tf2ms.structure.types import weight_attribute
 
 _MAX_NESTED = 3
-"""So many layers in a row are one expression; a longer chain goes on with `x = …`, a few a line."""
+"""So many calls in a row are one expression; a longer chain goes on with `x = …`, a few a line."""
+
+_MAX_LINE = 80
+"""A chain of calls longer than this goes on in a new line."""
+
+_LINE = 112
+"""An expression of several operands that is longer than this is cut."""
+
+_SHORT = 46
+"""In a chain as short as this a function between the layers is no call too many."""
+
+_MAX_OPERAND = 56
+"""An operand of several calls that is longer than this gets a name."""
 
 _MAX_LENGTH = 400
 """An expression longer than this gets a name, so that formulas of a thousand terms stay readable."""
 
+_SUM = "{0} + {1}"
+
 
 @dataclass
 class Pending:
-    """A value not yet named: its expression, the named tensors inside, and how many layers deep it is."""
+    """A value not yet named: its expression, the named tensors inside, whether it calls layers, and how deep it is."""
 
     expression: ast.expr
     reads: tuple[Tensor, ...]
-    layers: int
+    layers: bool
+    step: Step | None = None
+
+    @cached_property
+    def depth(self) -> int:
+        """How many calls are nested; a method's call reads from left to right and adds none."""
+        return _depth(self.expression)
+
+    @cached_property
+    def length(self) -> int:
+        """How long the expression is as text."""
+        return len(ast.unparse(self.expression))
+
+
+def _depth(expression: ast.expr) -> int:
+    inner = max((_depth(child) for child in ast.iter_child_nodes(expression) if isinstance(child, ast.expr)), default=0)
+    match expression:
+        case ast.Call(ast.Call() | ast.Attribute(ast.Name()) | ast.Attribute(ast.Attribute(ast.Name())) | ast.Name()):
+            return inner + 1
+    return inner
 
 
 def statements(
@@ -83,6 +117,7 @@ class Writer:
             self.readers.setdefault(tensor, []).append(None)
         self.left = {tensor: len(users) for tensor, users in self.readers.items()}
         self.variable = {tensor: names[tensor] for tensor in program.inputs}
+        self.inputs = frozenset(self.variable.values())
         self.holder = {names[tensor]: tensor for tensor in program.inputs}
         self.pending: dict[Tensor, Pending] = {}
         self.lines: list[str] = []
@@ -94,15 +129,15 @@ class Writer:
                 write_flow(self, step)
                 continue
             attribute = self.attributes[id(step)]
-            operands = [self.take(tensor) for tensor in step.inputs]
+            operands = self._operands(step)
             places = {weight: self.prefix + weight_attribute(attribute, weight) for weight, _ in step.weights}
             expression = fill(step.form, [o.expression for o in operands], {**places, "layer": self.prefix + attribute})
             if id(step) in self.optional:
                 flag, otherwise = name(self.prefix + attribute), operands[self.optional[id(step)]].expression
                 expression = ast.IfExp(flag, expression, otherwise)
             reads = tuple(tensor for operand in operands for tensor in operand.reads)
-            layers = max((operand.layers for operand in operands), default=0) + (step.layer is not None)
-            value = Pending(expression, reads, layers)
+            layers = any(operand.layers for operand in operands) or step.layer is not None
+            value = Pending(expression, reads, layers, step)
             if step.form == "{0}" and isinstance(expression, ast.Name) and reads:
                 self._alias(step.outputs[0], reads[0], expression.id)
             elif len(step.outputs) == 1 and self._may_nest(step, value):
@@ -118,11 +153,23 @@ class Writer:
         inner.owned = set(self.owned)
         return inner
 
+    def _operands(self, step: Step) -> list[Pending]:
+        """What the step reads; where it would not fit a line, its longest calls get names first."""
+        operands = [self.take(tensor) for tensor in step.inputs]
+        while len(operands) > 1 and sum(operand.length for operand in operands) + len(step.form) > _LINE:
+            place = max(range(len(operands)), key=lambda index: operands[index].length * (operands[index].depth > 0))
+            longest = operands[place]
+            if not longest.depth or longest.step is None or longest.step.form == step.form == _SUM:
+                break
+            self._assign(longest.step, longest)
+            operands[place] = self.take(step.inputs[place])
+        return operands
+
     def take(self, tensor: Tensor) -> Pending:
         """The tensor as an operand: its pending expression, or its variable."""
         if tensor in self.pending:
             return self.pending.pop(tensor)
-        return Pending(name(self.variable[tensor]), (self.same.get(tensor, tensor),), 0)
+        return Pending(name(self.variable[tensor]), (self.same.get(tensor, tensor),), False)
 
     def _alias(self, tensor: Tensor, source: Tensor, variable: str) -> None:
         """Another name of the graph's for what is in the variable already."""
@@ -133,23 +180,26 @@ class Writer:
     def _may_nest(self, step: Step, value: Pending) -> bool:
         """Whether the value goes straight into the expression that reads it."""
         users = self.readers.get(step.outputs[0], [])
-        if len(users) != 1 or len(ast.unparse(value.expression)) > _MAX_LENGTH:
+        if len(users) != 1 or value.length > _MAX_LENGTH:
             return False
         user = users[0]
         if user is None:
             return self.nests_outputs or self._returns_nested()
+        times = user.form.count(f"{{{user.inputs.index(step.outputs[0])}}}")
         if user.flow is not None:
-            once = user.form.count(f"{{{user.inputs.index(step.outputs[0])}}}") == 1
-            return once and value.layers == 0 and not reads_inside(user, step.outputs[0])
-        if user.form.count(f"{{{user.inputs.index(step.outputs[0])}}}") > 1 and not isinstance(
-            value.expression, ast.Name
-        ):
+            return times == 1 and not value.layers and not reads_inside(user, step.outputs[0])
+        if times > 1 and not isinstance(value.expression, ast.Name):
             return False  # it would be written, and computed, twice
         if len(user.inputs) > 1:
-            return value.layers == 0
+            goes_on = step.form == user.form == _SUM or value.depth < 2
+            return not value.layers and (goes_on or value.length <= _MAX_OPERAND)
         if len(step.inputs) > 2 and user.layer is not None:
             return False  # a join of several branches deserves a line of its own
-        return value.layers + (user.layer is not None) <= _MAX_NESTED or step.layer is None
+        calls = user.form.count(")(") + (user.layer is not None or "(" in user.form)
+        most = _MAX_NESTED
+        if value.length <= _SHORT and (step.layer is None or user.layer is None):
+            most += 1  # a flatten between layers does not count
+        return value.depth + calls <= most and (not calls or value.length <= _MAX_LINE)
 
     def _returns_nested(self) -> bool:
         """Whether every output is a value read by nothing else, so that `return` can hold them all."""
@@ -168,7 +218,7 @@ class Writer:
             if not self.readers.get(tensor):
                 targets.append("_")
                 continue
-            chosen = self.variable_for(tensor, len(step.outputs))
+            chosen = self.variable_for(tensor, len(step.outputs), step.layer is not None)
             self.variable[tensor] = chosen
             targets.append(chosen)
         if len(step.outputs) == 1 and not self.readers.get(step.outputs[0]):
@@ -196,11 +246,24 @@ class Writer:
                 changed = f"{target}[{ast.unparse(index)}] = {ast.unparse(item)}"
         self.lines.append(changed or f"{', '.join(targets)} = {ast.unparse(value)}")
 
-    def variable_for(self, tensor: Tensor, outputs: int) -> str:
-        """`x` where the value carries the chain on and the old `x` is done with; else the tensor's own name."""
+    def variable_for(self, tensor: Tensor, outputs: int, is_layer: bool = False) -> str:
+        """`x` where the value carries the chain on and the old `x` is done with; else the tensor's own name.
+
+        A chain of layers beside an `x` that is still needed goes on with `y`.
+        """
         users = self.readers.get(tensor, [])
-        carries_on = outputs == 1 and all(user is not None and len(user.inputs) == 1 for user in users)
-        chosen = "x" if carries_on and self.is_free("x") else self.names[tensor]
+        carries_on = outputs == 1 and all(user is not None and self._goes_on(user, tensor) for user in users)
+        chosen = self.names[tensor]
+        if carries_on:
+            only = [user for user in users if user is not None]
+            side = (
+                is_layer
+                and len(only) == 1
+                and len(only[0].inputs) == 1
+                and self.is_free("y")
+                and "y" not in self.inputs
+            )
+            chosen = "x" if self.is_free("x") else "y" if side else chosen
         if self.nests_outputs and tensor in self.program.outputs and not self.is_free(chosen):
             chosen = f"new_{chosen}"
         number = 2
@@ -208,6 +271,10 @@ class Writer:
             chosen, number = f"{self.names[tensor]}_{number}", number + 1
         self.holder[chosen] = tensor
         return chosen
+
+    def _goes_on(self, user: Step, tensor: Tensor) -> bool:
+        """Whether `tensor` is what the step goes on with: all it reads, or what the shortcut is added to."""
+        return len(user.inputs) == 1 or (user.form == _SUM and user.inputs[1] == tensor != user.inputs[0])
 
     def is_free(self, variable: str) -> bool:
         """Whether the variable holds nothing that is still to be read."""

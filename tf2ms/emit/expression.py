@@ -12,7 +12,7 @@ import numpy as np
 
 from tf2ms.rules.types import Code, Layer, Value
 from tf2ms.split import short_float
-from tf2ms.structure.types import Table
+from tf2ms.structure.types import BlockLayer, Table
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
@@ -27,6 +27,14 @@ def fill(form: str, operands: Sequence[ast.expr], names: Mapping[str, str]) -> a
                 return node
             key = node.id.removeprefix("_place_")
             return operands[int(key)] if key.isdigit() else name(names[key])
+
+        def visit_Call(self, node: ast.Call) -> ast.expr:
+            """`x.reshape(2, -1)` for `x.reshape((2, -1))`."""
+            self.generic_visit(node)
+            match node:
+                case ast.Call(ast.Attribute(attr="reshape"), [ast.Tuple([_, *_] as sizes)]):
+                    node.args = sizes
+            return node
 
     import copy
 
@@ -80,7 +88,8 @@ def layer_text(layer: Layer) -> str:
     written = []
     for index, (key, value) in enumerate(layer.arguments):
         text = value_text(value, arguments)
-        follows = 0 < layer.positional == index and key in _NEXT_POSITIONAL
+        own = layer.defaults[:1] if isinstance(layer, BlockLayer) else ((key, value),)
+        follows = 0 < layer.positional == index and key in _NEXT_POSITIONAL and own[0][0] == key
         unnamed = index < layer.positional or key == "**" or follows
         written.append(f"{key if key == '**' else ''}{text}" if unnamed else f"{key}={text}")
     return f"{layer.cls}({', '.join(written)})"

@@ -47,12 +47,22 @@ def make_map(structure: Structure, code: str, stem: str) -> dict[str, Any]:
             **optimizer.flags,
             **({"assumed": True} if optimizer.assumed else {}),
         },
+        **({"losses": [_one_loss(own) for own in structure.losses]} if structure.others else {}),
+        **({"towers": True} if roles.one_of_towers else {}),
         "parameters": [_parameter(name, weight) for name, weight in parameters_of(structure.network)],
         "layers": [
             {"node": step.outputs[0].node, "nodes": list(step.origins), "path": path, "line": lines.get(place)}
             for path, place, step in _last_calls(_layers(structure.network, tuple(structure.network.program.walk())))
         ],
     }
+
+
+def _one_loss(structure: Structure) -> dict[str, Any]:
+    """One of several losses: what the generated file calls it, its tensor, and the variables that it trains."""
+    roles = structure.lowered.roles
+    nodes = {variable for optimizer in roles.optimizers for variable in optimizer.variables}
+    trained = [variable.name for variable in roles.variables if variable.tensor.node in nodes]
+    return {"name": structure.loss_name, "loss": str(roles.loss), "variables": trained}
 
 
 def _list(values: tuple[Any, ...] | None) -> list[Any] | None:

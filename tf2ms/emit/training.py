@@ -88,6 +88,34 @@ def _decay(decays: Sequence[float]) -> list[str]:
     return [f"weight_decay={number_text(decays[0])}"] if len(set(decays)) == 1 and decays[0] else []
 
 
+def losses(structure: Structure) -> list[dict[str, Any]]:
+    """What the template needs of each loss where there are several; nothing where there is one."""
+    return [_one_of_several(own) for own in structure.losses] if structure.others else []
+
+
+def _one_of_several(structure: Structure) -> dict[str, Any]:
+    network, loss = structure.network, structure.loss
+    assert loss is not None
+    given, groups = loss_weights(structure)
+    fed = set(structure.inputs.values())
+    called = {tensor: network.names[tensor] for tensor in network.program.outputs}
+    called = {tensor: f"{name}_out" if name in fed else name for tensor, name in called.items()}
+    taken = loss.program.inputs[: len(loss.program.inputs) - len(given)]
+    held = dict(parameters_of(network))
+    return {
+        "name": structure.loss_name,
+        "cls": loss.name,
+        "returned": [called[t] if t in taken else "_" for t in network.program.outputs],
+        "inputs": [*(called.get(tensor) or structure.inputs[tensor] for tensor in taken), *given],
+        "weights": groups,
+        "parameters": _selection(
+            [n for own in structure.lowered.roles.optimizers for n in _names(own, structure)], held
+        ),
+        "optimizer": optimizer_call(structure),
+        "preparation": preparation(structure),
+    }
+
+
 def _alone(optimizer: Optimizer, structure: Structure) -> dict[str, Any]:
     return _single(structure, optimizer.rule.cls, "parameters", ", ".join(_arguments(optimizer, structure)), [])
 
@@ -247,7 +275,7 @@ def _order(structure: Structure) -> list[int]:
     names = {variable.tensor.node: variable.name for variable in roles.variables}
     place = {names[update.variable]: index for index, update in enumerate(roles.updates)}
     held = [weight.variable for _, weight in parameters_of(structure.network) if weight.trainable]
-    return [place[name] for name in held]
+    return [place[name] for name in held if name in place]
 
 
 def _call(program: Program, inputs: tuple[str, ...], functions: Functions, name: str) -> str:
@@ -307,4 +335,8 @@ def _selection(chosen: Sequence[str], held: Mapping[str, Weight]) -> str:
         condition = f'p.name.endswith("{ending}")'
         if set(chosen) == {name for name in trained if name.endswith(ending)}:
             return f"[p for p in network.trainable_params() if {condition}]"
+    for length in range(1, len(chosen[0].split("."))):
+        prefix = ".".join(chosen[0].split(".")[:length]) + "."
+        if set(chosen) == {name for name in trained if name.startswith(prefix)}:
+            return f'[p for p in network.trainable_params() if p.name.startswith("{prefix}")]'
     return f"[p for p in network.get_parameters() if p.name in {tuple(name for name in held if name in set(chosen))!r}]"

@@ -14,6 +14,7 @@ from tf2ms.flow.arrays import arrays_as_lists
 from tf2ms.flow.choices import branches_as_choices
 from tf2ms.flow.frames import recover_frames, used
 from tf2ms.flow.functions import FUNCTIONAL, Library
+from tf2ms.flow.last import last_items
 from tf2ms.flow.simplify import simplified
 from tf2ms.graph import Graph
 from tf2ms.split import Roles
@@ -36,12 +37,15 @@ def recover_flow(roles: Roles, graph_def: GraphDef) -> Roles:
     ends = roles.ends
     graph = recover_frames(used(roles.graph, ends), ends)
     graph = Library(graph_def).with_bodies(graph, ends)
-    graph = simplified(arrays_as_lists(graph, ends), ends)
+    graph = simplified(last_items(arrays_as_lists(graph, ends), ends), ends)
     settled = [item for item in roles.inputs if item.feeds != "nothing" and item.tensor.node not in graph]
     inputs = tuple(replace(item, feeds="nothing") if item in settled else item for item in roles.inputs)
     notes = tuple(f"'{item.tensor.node}' is taken as its default, and decides while converting" for item in settled)
-    beside = _beside(roles, Library(graph_def))
-    return replace(roles, graph=graph, inputs=inputs, notes=(*roles.notes, *notes), beside=beside)
+    changed = tuple(
+        replace(own, graph=graph, inputs=inputs, beside=_beside(own, Library(graph_def)), others=())
+        for own in roles.losses
+    )
+    return replace(changed[0], notes=(*roles.notes, *notes), others=changed[1:])
 
 
 def _beside(roles: Roles, library: Library) -> Graph:

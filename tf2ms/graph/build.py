@@ -238,6 +238,8 @@ def _node(node_def: NodeDef, shapes: tuple[Shape, ...]) -> Node:
     if node_def.op in CONSTANT_OPS and node_def.attr["value"].WhichOneof("value") != "tensor":
         raise GraphError(f"constant '{node_def.name}' has no value")
     attributes = _Attributes(node_def.name, node_def.attr)
+    if node_def.op == "VarHandleOp":  # its reads are left out, so that it stands for the value and not the handle
+        shapes = (attributes.get("shape"),)
     return Node(node_def.name, node_def.op, Inputs.of(node_def.name, inputs), tuple(control), attributes, shapes)
 
 

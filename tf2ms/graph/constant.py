@@ -42,11 +42,20 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "Transpose": np.transpose,
     "InvertPermutation": np.argsort,
 }
+_COMPARED: dict[str, Callable[..., Any]] = {
+    "Equal": np.equal,
+    "NotEqual": np.not_equal,
+    "Greater": np.greater,
+    "GreaterEqual": np.greater_equal,
+    "Less": np.less,
+    "LessEqual": np.less_equal,
+}
+_CHOSEN = {"Select", "SelectV2"}
 _MOVES = {"Identity", "Reshape", "ExpandDims", "Transpose"}
 _REDUCED: dict[str, Callable[..., Any]] = {"Max": np.max, "Min": np.min, "Sum": np.sum, "Prod": np.prod}
 _SHAPED = {"Fill", "Pack", "ConcatV2", "Cast", "Range", *_REDUCED}
 _SHAPES = {"Shape", "Size", "Rank"}
-FOLDED_OPS = frozenset((*_FOLDS, *_SHAPED))
+FOLDED_OPS = frozenset((*_FOLDS, *_COMPARED, *_CHOSEN, *_SHAPED))
 """Ops whose value is known where their inputs are."""
 
 
@@ -112,6 +121,11 @@ def _fold(node: Node, values: list[Any]) -> np.ndarray | None:
                 return np.arange(*values).astype(values[0].dtype) if small else None
             if node.op not in _MOVES and math.prod(np.broadcast_shapes(*(v.shape for v in values))) > MAX_ELEMENTS:
                 return None
+            if node.op in _COMPARED:
+                return np.asarray(_COMPARED[node.op](*values))
+            if node.op in _CHOSEN:  # the old Select takes a vector for whole rows
+                plain = values[0].ndim == 0 or values[0].shape == values[1].shape or node.op == "SelectV2"
+                return np.asarray(np.where(*values), dtype=values[1].dtype) if plain else None
             return np.asarray(_FOLDS[node.op](*values), dtype=values[0].dtype)
     except (ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError):
         return None  # a malformed constant expression: the op's own rule will name it

@@ -121,16 +121,28 @@ class Graph:
         """
         tensor = Tensor.parse(text)
         if tensor.node not in self.nodes:
-            import difflib
-
-            near = difflib.get_close_matches(tensor.node, self.nodes, n=3)
-            raise GraphError(
-                f"no tensor '{text}' in the graph" + (f"; did you mean {', '.join(near)}?" if near else "")
-            )
+            raise GraphError(f"no tensor '{text}' in the graph; {self._near(tensor.node)}")
         outputs = len(self.nodes[tensor.node].shapes)
         if outputs and tensor.index >= outputs:
             raise GraphError(f"no tensor '{text}': '{tensor.node}' has {outputs} output{'s' if outputs > 1 else ''}")
         return self.resolve(tensor)
+
+    def _near(self, name: str) -> str:
+        """What a user may have meant by a name that is not there."""
+        import difflib
+
+        near = difflib.get_close_matches(name, self.nodes, n=3)
+        computed = [node.name for node in self if not node.is_weight() and node.op not in ("ReadVariableOp", "NoOp")]
+        if not near:  # a layer's name, or a part of one; its last node is what a user means most often
+            parts = dict.fromkeys(part for node in computed for part in node.split("/"))
+            close = set(difflib.get_close_matches(name, parts, n=3))
+            near = [node for node in computed if close & set(node.split("/")) or name.lower() in node.lower()][-3:]
+        if near:
+            return f"did you mean {', '.join(near)}?"
+        inputs = [node.name for node in self if node.op in PLACEHOLDER_OPS]
+        ends = [node for node in computed if self[node].inputs and not self.consumers[node]]
+        known = [f"its {what}: {', '.join(names[:5])}" for what, names in (("inputs", inputs), ("ends", ends)) if names]
+        return "; ".join(known)
 
     def resolve(self, tensor: Tensor) -> Tensor:
         """The tensor behind any chain of Identity or variable reads."""

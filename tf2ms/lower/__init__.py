@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from tf2ms.errors import GraphError, Unsupported, UnsupportedOpError
@@ -19,7 +19,7 @@ from tf2ms.lower.penalty import PENALTY, LossGraph, loss_graph
 from tf2ms.lower.training import bound_to_axes, lower_preparation, lower_schedule
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import find_rule
-from tf2ms.rules.types import Lowered, Program, Step, Weight, held_weights, layer_key
+from tf2ms.rules.types import Lowered, Prepared, Program, Step, Weight, held_weights, layer_key
 from tf2ms.split import Roles
 
 __all__ = ["lower"]
@@ -38,40 +38,74 @@ def lower(layout: Layout, roles: Roles, allow_unsupported: bool = False) -> Lowe
     layout = _with_shared(layout, roles, Lowering(layout, roles).steps(layout.outputs, frozenset(fed)))
     lowering = Lowering(layout, roles)
     steps = lowering.steps(layout.outputs, frozenset(fed))
-    network, loss, loss_weights = Program(steps, fed, layout.outputs), None, LossGraph(layout.graph, (), {})
-    if roles.loss is not None:
-        inside = set(layout.graph.ancestors(tensor.node for step in steps for tensor in step.outputs))
-        loss_weights = loss_graph(layout.graph, roles.loss, inside, _held(roles, steps), formulas.lower)
-        lowering.use(replace(layout, graph=loss_weights.graph))
-        known = frozenset(tensor for step in steps for tensor in step.outputs)
-        targets = tuple(item.tensor for item in roles.fed("loss"))
-        weights = tuple(item.tensor for item in loss_weights.weights)
-        body = lowering.steps((roles.loss,), known | frozenset((*fed, *targets, *weights)))
-        read = {tensor for step in body for tensor in step.inputs}
-        extra = tuple(t for s in steps for t in s.outputs if t in read and t not in layout.outputs)
-        inputs = (*layout.outputs, *extra, *(tensor for tensor in fed if tensor in read), *targets, *weights)
-        network = Program(steps, fed, (*layout.outputs, *extra))
-        loss = Program(body, inputs, (roles.loss,))
-        lowering.check_loss_weights(body)
-        formulas.check_axes(loss_weights, roles.loss)
-    schedules = tuple(lower_schedule(roles.training_graph, optimizer, formulas.lower) for optimizer in roles.optimizers)
-    prepared = None
-    if roles.preparation is not None:
-        prepared = lower_preparation(roles.training_graph, roles.updates, roles.preparation, formulas.lower)
+    losses = [_Loss.of(own, lowering, layout, steps, formulas) for own in roles.losses if own.loss is not None]
+    known = {tensor for step in steps for tensor in step.outputs} - set(layout.outputs)
+    read = {tensor for loss in losses for tensor in loss.read}
+    outputs = (*layout.outputs, *(t for step in steps for t in step.outputs if t in read and t in known))
+    unsupported = lowering.items(lowering.unsupported)
     refused = (*lowering.items(lowering.refused), *formulas.refused)
-    if refused or (lowering.unsupported and not allow_unsupported):
-        raise UnsupportedOpError((*lowering.items(lowering.unsupported), *refused))
-    return Lowered(
-        roles,
-        layout,
-        network,
-        loss,
-        lowering.items(lowering.unsupported),
-        schedules,
-        prepared,
-        loss_weights.weights,
-        loss_weights.sums,
-    )
+    if refused or (unsupported and not allow_unsupported):
+        raise UnsupportedOpError((*unsupported, *refused))
+    network = Program(steps, fed, outputs)
+    found = [
+        Lowered(
+            loss.roles,
+            layout,
+            network,
+            loss.program(outputs, several=len(losses) > 1),
+            unsupported,
+            loss.schedules,
+            loss.prepared,
+            loss.graph.weights,
+            loss.graph.sums,
+        )
+        for loss in losses
+    ]
+    return replace(found[0], others=tuple(found[1:])) if found else Lowered(roles, layout, network, None, unsupported)
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """One loss lowered: its steps behind the network, and what is computed beside it for the training."""
+
+    roles: Roles
+    loss: Tensor
+    graph: LossGraph
+    steps: tuple[Step, ...]
+    schedules: tuple[Program | None, ...]
+    prepared: Prepared | None
+
+    @classmethod
+    def of(
+        cls, roles: Roles, lowering: Lowering, layout: Layout, network: tuple[Step, ...], formulas: _Formulas
+    ) -> _Loss:
+        assert roles.loss is not None
+        inside = set(layout.graph.ancestors(tensor.node for step in network for tensor in step.outputs))
+        graph = loss_graph(layout.graph, roles.loss, inside, _held(roles, network), formulas.lower)
+        lowering.use(replace(layout, graph=graph.graph))
+        known = {tensor for step in network for tensor in step.outputs}
+        known.update(item.tensor for item in (*roles.fed("backbone"), *roles.fed("loss")))
+        body = lowering.steps((roles.loss,), frozenset(known | {item.tensor for item in graph.weights}))
+        lowering.check_loss_weights(body)
+        formulas.check_axes(graph, roles.loss)
+        around = roles.training_graph
+        schedules = tuple(lower_schedule(around, optimizer, formulas.lower) for optimizer in roles.optimizers)
+        steps = roles.preparation
+        prepared = lower_preparation(around, roles.updates, steps, formulas.lower) if steps is not None else None
+        return cls(roles, roles.loss, graph, body, schedules, prepared)
+
+    @property
+    def read(self) -> set[Tensor]:
+        """Every tensor that the loss takes of something else, its own steps' included."""
+        return {self.loss, *(tensor for step in self.steps for tensor in step.inputs)}
+
+    def program(self, outputs: tuple[Tensor, ...], several: bool) -> Program:
+        """The loss as a program of the network's outputs (where there are `several` losses, of those that it reads)."""
+        fed = tuple(item.tensor for item in self.roles.fed("backbone") if item.tensor in self.read)
+        targets = tuple(item.tensor for item in self.roles.fed("loss") if not several or item.tensor in self.read)
+        taken = tuple(tensor for tensor in outputs if not several or tensor in self.read)
+        weights = tuple(item.tensor for item in self.graph.weights)
+        return Program(self.steps, (*taken, *fed, *targets, *weights), (self.loss,))
 
 
 def _held(roles: Roles, steps: Iterable[Step]) -> set[str]:

@@ -33,9 +33,15 @@ def label(node: Node, within: str | None = None) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def tidied(labels: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Labels without what says nothing: the scope that holds everything, and the `_1` of a second trace."""
+def tidied(labels: Iterable[tuple[str, ...]], short: bool = False) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Labels without what says nothing: the scope that holds everything, and the `_1` of a second trace.
+
+    With `short` also the network's name before every name, a scope's name before each name in it, and a layer's kind
+    behind a number that says it: stem_conv for convnext_stem/convnext_stem_conv, conv1 for conv1_conv.
+    """
     found = [label for label in dict.fromkeys(labels) if label]
+    if short and say_nothing(found):
+        return dict.fromkeys(found, ())
     root = found[0][0] if found and any(len(label) > 1 for label in found) else ""
     held = {label: label[1:] if all(item[0] == root for item in found) else label for label in found}
     children: dict[tuple[str, ...], set[str]] = defaultdict(set)
@@ -45,15 +51,61 @@ def tidied(labels: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[str
     again = {parent for parent, parts in children.items() if _is_second_trace(parts)}
     if () not in again:
         again = set()
-    return {
-        own: tuple(part[:-2] if label[:depth] in again and len(part) > 2 else part for depth, part in enumerate(label))
+    once = {
+        own: tuple(
+            re.sub(r"(?<=_1)_\d+$|_1$", "", part) if label[:depth] in again and len(part) > 2 else part
+            for depth, part in enumerate(label)
+        )
         for own, label in held.items()
     }
+    return _shortened(once) if short else once
 
 
 def _is_second_trace(parts: set[str]) -> bool:
-    """Whether nearly all of the names end in `_1`; Keras numbers a few of them otherwise."""
-    return sum(part.endswith("_1") for part in parts) >= 0.8 * len(parts)
+    """Whether nearly all of the names end in `_1`, or `_1_2`; Keras numbers a few of them otherwise."""
+    return sum(re.search(r"_1(_\d+)?$", part) is not None for part in parts) >= 0.8 * len(parts)
+
+
+def say_nothing(labels: Iterable[tuple[str, ...]]) -> bool:
+    """Whether the names are just numbers, as tools that rewrite graphs give them: n17, node_203."""
+    last = [label[-1] for label in labels if label]
+    return len(last) > _A_FEW and sum(_NUMBER.fullmatch(part) is not None for part in last) >= 0.9 * len(last)
+
+
+_A_FEW = 8
+_NUMBER = re.compile(r"([A-Za-z]{0,2}|node|op|tensor|var|value|name|unnamed|layer)_?\d+")
+
+
+def _shortened(labels: dict[tuple[str, ...], tuple[str, ...]]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    inner = {
+        label: tuple(part.removeprefix(f"{label[depth - 1]}_") if depth else part for depth, part in enumerate(label))
+        for label in labels.values()
+    }
+    prefix = _network_name({label[0] for label in inner.values() if label})
+    found = {
+        own: (inner[label][0].removeprefix(prefix), *inner[label][1:]) if label else () for own, label in labels.items()
+    }
+    taken = set(found.values())
+    said = {label: (*label[:-1], _said_once(label[-1])) for label in taken if label}
+    return {own: label if said.get(label, label) in taken else said[label] for own, label in found.items()}
+
+
+def _network_name(names: set[str]) -> str:
+    """The words without numbers that all names begin with, Keras's own aside: convnext_tiny_ for convnext_tiny_stem."""
+    words = [name.split("_") for name in names if not is_made_up(name)]
+    shared = 0
+    while len(words) > 2 and len({tuple(word[: shared + 1]) for word in words}) == 1:
+        if not all(len(word) > shared + 1 and word[shared + 1][:1].isalpha() for word in words):
+            break
+        shared += 1
+    prefix = "".join(f"{word}_" for word in words[0][:shared]) if words else ""
+    return "" if re.search(r"\d", prefix) else prefix
+
+
+def _said_once(part: str) -> str:
+    """conv1 for conv1_conv."""
+    again = re.search(r"(?:^|_)([A-Za-z]+)\d+_([A-Za-z]+)$", part)
+    return part.removesuffix(f"_{again.group(2)}") if again and again.group(1) == again.group(2) else part
 
 
 def is_made_up(part: str) -> bool:
@@ -91,11 +143,15 @@ def _inside(name: str, within: str) -> str:
 def is_default_name(name: str, node: Node) -> bool:
     """Whether the name is one that TensorFlow makes up: the op type, or its function's name, and a number."""
     stem = re.sub(r"_\d+$", "", name).lower()
+    if stem.replace("_", "") == node.op.lower():
+        return True
     ops = {node.op, *(origin.rpartition("/")[2] for origin in node.origins[1:])}
     if node.op == "Dropout":  # the last of the ops that it was written in
         return stem in ("mul", "select", "selectv2")
     if node.op.endswith("1D"):  # ends in the op that takes the added axis away
         ops.add("Squeeze")
+    if node.attr("reduction"):  # a loss that ends in the mean over it
+        ops.add("Mean")
     known = {op.lower() for op in ops} | {_DEFAULT_NAMES.get(op, op).lower() for op in ops}
     return stem in known or stem in _LAYER_OPS
 

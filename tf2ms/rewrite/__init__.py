@@ -18,7 +18,17 @@ Rewrite = Callable[["View", Node], Node | None]
 _REWRITES: list[tuple[frozenset[str], Rewrite]] = []
 
 
-_IN_ORDER = ("weights", "convolutions", "patterns", "normalisation", "activations", "folding", "attention")
+_IN_ORDER = (
+    "quantised",
+    "weights",
+    "convolutions",
+    "patterns",
+    "normalisation",
+    "activations",
+    "folding",
+    "attention",
+    "losses",
+)
 """The files of patterns: a later one finds what the earlier ones have put in place."""
 
 
@@ -76,7 +86,8 @@ class View:
 
     def shape(self, tensor: Tensor) -> Shape:
         """The tensor's static shape."""
-        return self.nodes[tensor.node].shape(tensor.index) or self.nodes[tensor.node].weight_shape()
+        node = self.nodes[tensor.node]
+        return node.weight_shape() if node.is_weight() else node.shape(tensor.index)
 
     def vector(self, tensor: Tensor, size: int) -> Tensor | None:
         """The weight behind `tensor` as a vector, if it is one: ones before its last axis do not count."""
@@ -99,6 +110,27 @@ class View:
         return Tensor(name)
 
 
+def _without_identities(nodes: dict[str, Node], roots: Iterable[str]) -> dict[str, Node]:
+    """What reads a step that a rewrite has found to do nothing reads what that reads; control flow as it was."""
+    same: dict[Tensor, Tensor] = {}
+    kept = set(roots)
+    for name, node in nodes.items():
+        if node.op == "Identity" and len(node.inputs) == 1 and name not in kept:
+            same[Tensor(name)] = same.get(node.inputs[0], node.inputs[0])
+    told: set[str] = set()
+    found = {}
+    for name, node in nodes.items():
+        passed = [] if node.bodies else [tensor.node for tensor in node.inputs if tensor in same]
+        if not passed:
+            found[name] = node
+            continue
+        origins = (origin for other in passed if other not in told for origin in nodes[other].origins)
+        inputs = tuple(same.get(tensor, tensor) for tensor in node.inputs)
+        found[name] = replace(node, inputs=inputs, origins=tuple(dict.fromkeys((*node.origins, *origins))))
+        told.update(passed)
+    return found
+
+
 def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
     """The part of the graph that `ends` need, with every known pattern replaced.
 
@@ -108,9 +140,12 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
         importlib.import_module(f"tf2ms.rewrite.{module}")  # registers its patterns
     from tf2ms.rewrite.recurrent import LOOPS, recurrent_layers
     from tf2ms.rewrite.tables import join_tables
+    from tf2ms.rewrite.zeros import plain_zeros
 
     ends = tuple(ends)
     graph = join_tables(graph)
+    if any(node.op == "ZerosLike" for node in graph):
+        graph = plain_zeros(graph, ends)
     if any(node.op in LOOPS for node in graph):
         graph = recurrent_layers(graph, ends)
     roots = [tensor.node for tensor in ends]
@@ -125,6 +160,7 @@ def rewrite(graph: Graph, ends: Iterable[Tensor]) -> Graph:
                 new = function(view, nodes[name])
                 if new is not None:
                     nodes[name] = replace(new, name=name)
+        nodes = _without_identities(nodes, roots)
         kept = Graph(nodes)
         order = kept.order(roots)
         nodes = {name: nodes[name] for name in order}

@@ -5,12 +5,35 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from tf2ms.graph import Node, Tensor
 from tf2ms.rewrite import View, rewrites
 
 _FLOATS = ("float16", "float32")
 _CLOSE = 1e-5
 """Constants of the formulas come in float32, or rounded by hand to six digits."""
+
+
+def nothing_done(view: View, node: Node) -> Node | None:
+    """x + 0, x - 0, x * 1 and x / 1, where it keeps the shape  =>  x."""
+    neutral = 0 if node.op in ("Add", "AddV2", "Sub") else 1
+    pairs = [(0, 1)] if node.op in ("Sub", "RealDiv") else [(0, 1), (1, 0)]
+    for kept, other in pairs:
+        value = view.constant(node.inputs[other])
+        shape = view.shape(node.inputs[kept])
+        if value is None or value.dtype.kind not in "iuf" or value.size == 0 or np.any(value != neutral):
+            continue
+        if shape is not None and not view.is_weight(node.inputs[kept]) and (value.ndim == 0 or node.shape() == shape):
+            return replace(node, op="Identity", inputs=(node.inputs[kept],))
+    return None
+
+
+@rewrites("Add", "AddV2", "Sub", "Mul", "RealDiv")
+def times_one(view: View, node: Node) -> Node | None:
+    """The same for single numbers, before formulas are looked at: Keras writes SiLU as x * sigmoid(1 * x)."""
+    numbers = [view.number(tensor) for tensor in node.inputs[:2]]
+    return nothing_done(view, node) if numbers != [None, None] else None
 
 
 @rewrites("Mul", "RealDiv")
@@ -126,3 +149,25 @@ def _factors(view: View, end: Node) -> tuple[float, list[Tensor], list[Node]]:
 
 def _is(value: float, wanted: float) -> bool:
     return abs(value - wanted) <= _CLOSE * abs(wanted)
+
+
+@rewrites("Add", "AddV2", "Sub")
+def prelu(view: View, end: Node) -> Node | None:
+    """relu(x) - slope * relu(-x), as Keras writes it  =>  PReLU with the slope, a weight."""
+    positive, product = view.only(end.inputs[0], "Relu"), view.only(end.inputs[1], "Mul")
+    if positive is None or product is None:
+        return None
+    for slope, other in (product.inputs[:2], product.inputs[1::-1]):
+        relu = view.only(other, "Relu")
+        negative = view.only(relu.inputs[0], "Neg") if relu is not None else None
+        if relu is None or negative is None or negative.inputs[0] != positive.inputs[0]:
+            continue
+        sign = view[slope]
+        if (sign.op == "Neg") == (end.op == "Sub"):
+            continue
+        weight = sign.inputs[0] if sign.op == "Neg" else slope
+        if view.is_weight(weight):
+            nodes = (end, positive, product, relu, negative)
+            origins = tuple(name for node in nodes for name in node.origins)
+            return replace(end, op="Prelu", inputs=(positive.inputs[0], weight), origins=origins)
+    return None

@@ -1,4 +1,4 @@
-"""What stands around attention's dense layers, and steps that do nothing."""
+"""What stands around dense layers: reshapes there and back; and steps that do nothing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from tf2ms.graph import Node, Tensor
 from tf2ms.rewrite import View, rewrites
-from tf2ms.rewrite.patterns import bias
-from tf2ms.rewrite.weights import as_shape
+from tf2ms.rewrite.activations import nothing_done
+from tf2ms.rewrite.patterns import bias, dense_relu
+from tf2ms.rewrite.weights import as_shape, dense_over_last_axis, same_shape
 
 
 @rewrites("Add", "AddV2")
@@ -34,18 +35,22 @@ def bias_of_heads(view: View, add: Node) -> Node | None:
 
 
 rewrites("BiasAdd", "Add", "AddV2")(bias)  # once more, now that all layers are known
+rewrites("Reshape")(dense_over_last_axis)  # also those with a bias
+rewrites("Relu")(dense_relu)
 
 
-@rewrites("Add", "AddV2", "Sub", "Mul", "RealDiv")
-def nothing_done(view: View, node: Node) -> Node | None:
-    """x + 0, x - 0, x * 1 and x / 1, where it keeps the shape  =>  x."""
-    neutral = 0 if node.op in ("Add", "AddV2", "Sub") else 1
-    pairs = [(0, 1)] if node.op in ("Sub", "RealDiv") else [(0, 1), (1, 0)]
-    for kept, other in pairs:
-        value = view.constant(node.inputs[other])
-        shape = view.shape(node.inputs[kept])
-        if value is None or value.dtype.kind not in "iuf" or value.size == 0 or np.any(value != neutral):
-            continue
-        if shape is not None and not view.is_weight(node.inputs[kept]) and (value.ndim == 0 or node.shape() == shape):
-            return replace(node, op="Identity", inputs=(node.inputs[kept],))
-    return None
+@rewrites("Reshape")
+def reshaped_twice(view: View, node: Node) -> Node | None:
+    """A reshape of a reshape  =>  one; to the shape that the tensor has  =>  nothing."""
+    inner = view[node.inputs[0]]
+    x = inner.inputs[0] if inner.op == "Reshape" else node.inputs[0]
+    shape = view.shape(x)
+    if shape is not None and 0 not in shape and same_shape(node.shape(), shape) and not view.is_weight(x):
+        return replace(node, op="Identity", inputs=(x,), origins=node.origins + inner.origins * (inner.op == "Reshape"))
+    if inner.op != "Reshape":
+        return None
+    own = (inner.origins) if view.only(node.inputs[0], "Reshape") else ()
+    return replace(node, inputs=(x, *node.inputs[1:]), origins=node.origins + own)
+
+
+rewrites("Add", "AddV2", "Sub", "Mul", "RealDiv")(nothing_done)

@@ -9,7 +9,12 @@ from tf2ms.graph import Node, Shape
 from tf2ms.rewrite import View, rewrites
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
-_ALONG_ONE = {"Conv2D": "Conv1D", "MaxPool": "MaxPool1D", "AvgPool": "AvgPool1D"}
+_ALONG_ONE = {
+    "Conv2D": "Conv1D",
+    "DepthwiseConv2dNative": "DepthwiseConv1D",
+    "MaxPool": "MaxPool1D",
+    "AvgPool": "AvgPool1D",
+}
 
 
 @rewrites("BatchToSpaceND")
@@ -66,25 +71,38 @@ def padded_convolution(view: View, node: Node) -> Node | None:
 def along_one_axis(view: View, squeeze: Node) -> Node | None:
     """ExpandDims, a convolution or pool over the other axis alone, Squeeze  =>  the layer over one axis."""
     layer = view.only(squeeze.inputs[0], *_ALONG_ONE)
-    expand = view[layer.inputs[0]] if layer is not None else None
+    depthwise = view.only(layer.inputs[0], "DepthwiseConv2dNative") if layer is not None else None
+    expand = view[(depthwise or layer).inputs[0]] if layer is not None else None
     shape = view.shape(squeeze.inputs[0])
     if layer is None or expand is None or expand.op != "ExpandDims" or shape is None or len(shape) != 4:
         return None
     added, taken = view.number(expand.inputs[1]), squeeze.attr("squeeze_dims") or []
     if added is None or [int(added) % 4] != [axis % 4 for axis in taken] or int(added) % 4 not in (1, 2):
         return None
-    axis = int(added) % 4
-    sizes = view.shape(layer.inputs[1]) if layer.op == "Conv2D" else (layer.attr("ksize") or ())[1:]
-    plain = sizes and sizes[axis - 1] == 1 and (layer.attr("strides") or ())[axis : axis + 1] == [1]
-    if not plain or layer.attr("data_format", "NHWC") != "NHWC" or layer.attr("padding") not in ("SAME", "VALID"):
+    axis, x, origins = int(added) % 4, expand.inputs[0], squeeze.origins + layer.origins
+    if not all(_leaves_alone(view, inner, axis) for inner in (layer, depthwise) if inner is not None):
         return None
-    if layer.op == "Conv2D" and not view.is_weight(layer.inputs[1]):
-        return None
-    inputs = (expand.inputs[0], *layer.inputs[1:])
-    origins = squeeze.origins + layer.origins + expand.origins
-    return replace(
-        squeeze, op=_ALONG_ONE[layer.op], inputs=inputs, attrs={**layer.attrs, "kept": 3 - axis}, origins=origins
-    )
+    if depthwise is not None:  # a separable convolution: its first half is put in its place here
+        inner = replace(depthwise, op="DepthwiseConv1D", inputs=(x, *depthwise.inputs[1:]))
+        whole = view.shape(layer.inputs[0]) or (None,) * 4
+        inner = replace(
+            inner, attrs={**depthwise.attrs, "kept": 3 - axis}, shapes=((whole[0], whole[3 - axis], whole[3]),)
+        )
+        view.nodes[inner.name] = replace(inner, origins=depthwise.origins + expand.origins)
+        x = layer.inputs[0]
+    else:
+        origins += expand.origins
+    attrs = {**layer.attrs, "kept": 3 - axis}
+    return replace(squeeze, op=_ALONG_ONE[layer.op], inputs=(x, *layer.inputs[1:]), attrs=attrs, origins=origins)
+
+
+def _leaves_alone(view: View, layer: Node, axis: int) -> bool:
+    """Whether the layer does nothing along an axis of size 1: its strides do not matter there."""
+    kernel = "Conv" in layer.op
+    sizes = view.shape(layer.inputs[1]) if kernel else (layer.attr("ksize") or ())[1:]
+    if not sizes or sizes[axis - 1] != 1 or (kernel and not view.is_weight(layer.inputs[1])):
+        return False
+    return layer.attr("data_format", "NHWC") == "NHWC" and layer.attr("padding") in ("SAME", "VALID")
 
 
 rewrites("BatchToSpaceND")(dilated_convolution)  # once more, around what works along one axis

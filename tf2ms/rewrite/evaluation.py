@@ -21,12 +21,21 @@ class Evaluator:
     """Evaluates tensors of a body and of the graph around it, in float64.
 
     Floating constants of one axis or more and variables are weights: each gets random values, kept in `weights`.
-    Single numbers and integers keep their values; the former are kept in `numbers`.
+    Single numbers and integers keep their values; the former are kept in `numbers`. Nodes that are not `inside` are
+    unknown.
     """
 
-    def __init__(self, body: Graph, outer: Graph, random: np.random.Generator):
+    def __init__(
+        self,
+        body: Graph,
+        outer: Graph,
+        random: np.random.Generator,
+        inside: Callable[[str], bool] = lambda name: True,
+    ):
         self._graphs = (body, outer)
         self._random = random
+        self._inside = inside
+        self._unknown: set[Tensor] = set()
         self._known: dict[Tensor, Any] = {}
         self._left = MAX_NODES
         self.weights: dict[Tensor, np.ndarray] = {}
@@ -40,9 +49,11 @@ class Evaluator:
         """The tensor's value. Raises Unknown."""
         if tensor not in self._known:
             self._left -= 1
-            if self._left < 0:
+            if self._left < 0 or tensor in self._unknown or not self._inside(tensor.node):
                 raise Unknown
+            self._unknown.add(tensor)
             results = self._node(self._find(tensor))
+            self._unknown.discard(tensor)
             self._known.update({Tensor(tensor.node, index): value for index, value in enumerate(results)})
         if tensor not in self._known:
             raise Unknown

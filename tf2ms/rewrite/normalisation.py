@@ -51,7 +51,7 @@ def group_norm(view: View, end: Node) -> Node | None:
 def _batch_norm(view: View, end: Node, found: Normalised) -> Node | None:
     """Statistics that are weights: batch normalisation in inference."""
     shape = view.shape(found.x)
-    channels = shape[-1] if shape and len(shape) in (2, 3, 4) else None
+    channels = shape[-1] if shape and len(shape) in (2, 3, 4, 5) else None
     if channels is None:
         return None
     statistics = [view.vector(tensor, channels) for tensor in (found.mean, found.variance)]

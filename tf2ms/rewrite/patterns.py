@@ -8,7 +8,7 @@ from tf2ms.graph import Node
 from tf2ms.rewrite import View, rewrites
 
 _WITH_BIAS = {
-    **dict.fromkeys(("Conv1D", "Conv2D", "DepthwiseConv2dNative", "Conv3D", "MatMul", "Dense"), 2),
+    **dict.fromkeys(("Conv1D", "DepthwiseConv1D", "Conv2D", "DepthwiseConv2dNative", "Conv3D", "MatMul", "Dense"), 2),
     "Conv2DBackpropInput": 3,
 }
 """Layers that take a bias, and how many inputs they have without one."""
@@ -66,7 +66,8 @@ def bias(view: View, add: Node) -> Node | None:
     named = view.vector(vector, size) if size is not None and ranks[1] <= ranks[0] else None
     if named is None:
         return None
-    if add.attr("data_format", "NHWC") != layer.attr("data_format", "NHWC"):
+    first = (str(node.attr("data_format", "NHWC")).startswith("NC") for node in (add, layer))
+    if len(set(first)) > 1:
         return None
     origins = add.origins + layer.origins
     return replace(add, op=layer.op, inputs=(*layer.inputs, named), attrs=layer.attrs, origins=origins)
@@ -77,7 +78,7 @@ def _outputs(layer: Node, kernel: Node) -> int | None:
     shape = kernel.weight_shape()
     if shape is None:
         return None
-    if layer.op == "DepthwiseConv2dNative":
+    if layer.op.startswith("Depthwise"):
         return shape[2] * shape[3]
     if layer.op == "Conv2DBackpropInput":
         return shape[2]
@@ -87,8 +88,10 @@ def _outputs(layer: Node, kernel: Node) -> int | None:
 @rewrites("Relu")
 def dense_relu(view: View, relu: Node) -> Node | None:
     """MatMul with bias, then Relu  =>  the dense layer with its activation, which nn.Dense has as an argument."""
-    dense = view.only(relu.inputs[0], "MatMul")
+    dense = view.only(relu.inputs[0], "MatMul", "Dense")
     if dense is None or len(dense.inputs) != 3:
         return None
+    if dense.op == "Dense" and len(view.shape(relu.inputs[0]) or ()) != 3:
+        return None  # it may become a convolution
     attrs = {**dense.attrs, "activation": "relu"}
-    return replace(relu, op="MatMul", inputs=dense.inputs, attrs=attrs, origins=relu.origins + dense.origins)
+    return replace(relu, op=dense.op, inputs=dense.inputs, attrs=attrs, origins=relu.origins + dense.origins)

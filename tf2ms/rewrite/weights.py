@@ -31,12 +31,14 @@ def as_shape(node: Node, weight: Node, shape: Sequence[int]) -> Node:
 
 @rewrites("Reshape")
 def dense_over_last_axis(view: View, last: Node) -> Node | None:
-    """Transpose that moves nothing, Reshape to rows, MatMul with weights, Reshape back (Keras's Dense)  =>  Dense."""
+    """Transpose that moves nothing, Reshape to rows, MatMul with weights (and bias), Reshape back  =>  Dense."""
     product = view.only(last.inputs[0], "MatMul")
-    if product is None or len(product.inputs) != 2 or product.attr("transpose_a"):
+    if product is None or product.attr("transpose_a") or product.attr("activation"):
         return None
-    rows = view.only(product.inputs[0], "Reshape")
-    if rows is None or not view.is_weight(product.inputs[1]):
+    rows = view[product.inputs[0]]
+    if rows.op != "Reshape" or not all(map(view.is_weight, product.inputs[1:])):
+        return None
+    if product.attr("T", "float32") not in ("float32", "float16"):
         return None
     origins, x = last.origins + product.origins + rows.origins, rows.inputs[0]
     moved = view.only(x, "Transpose")
@@ -52,7 +54,7 @@ def dense_over_last_axis(view: View, last: Node) -> Node | None:
     if given[-1] != inner or not (same_shape(last.shape(), shape) or _puts_back(view, last, x, len(given), units)):
         return None
     return replace(
-        last, op="Dense", inputs=(x, product.inputs[1]), attrs=product.attrs, shapes=(shape,), origins=origins
+        last, op="Dense", inputs=(x, *product.inputs[1:]), attrs=product.attrs, shapes=(shape,), origins=origins
     )
 
 

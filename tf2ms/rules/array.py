@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tf2ms.graph import Graph, Node, Tensor
+from tf2ms.graph import Graph, Node, Shape, Tensor
 from tf2ms.layout import Need, any_order, keeps_order
 from tf2ms.layout.types import ports
 from tf2ms.rules.op import Expression, NoForm, Op
@@ -94,9 +95,13 @@ def reshape(op: Op) -> Expression:
     known = op.constant(1)
     if known is None:
         sizes = op.sizes(1).as_shape()
+        if sizes.whole is None and _keeps(op.shape(0), [part.value for part in sizes.parts]):
+            return op.form("{0}", op.tensor(0))
         return op.form(f"{{0}}.reshape({sizes.text(1)})", op.tensor(0), *sizes.operands)
     shape = tuple(int(size) for size in known.reshape(-1))
     source, target = op.shape(0), op.output_shape()
+    if _keeps(source, shape):
+        return op.form("{0}", op.tensor(0))
     if (
         -1 not in shape
         and source
@@ -107,6 +112,14 @@ def reshape(op: Op) -> Expression:
     ):
         shape = (-1, *shape[1:])  # the batch stays free
     return op.form(f"{{0}}.reshape({shape})", op.tensor(0))
+
+
+def _keeps(source: Shape, target: Sequence[int | None]) -> bool:
+    """Whether a reshape changes nothing: all sizes stay but one, which then must."""
+    if source is None or len(source) != len(target) or 0 in source or 0 in target:
+        return False
+    pairs = [(have, wanted) for have, wanted in zip(source, target, strict=True) if have is None or have != wanted]
+    return len(pairs) <= 1 and all(have is None or wanted in (None, -1) for have, wanted in pairs)
 
 
 def _spatial_axis_layout(node: Node, graph: Graph) -> Need:
@@ -144,7 +157,7 @@ def expand_dims(op: Op) -> Expression:
     return op.form(f"ops.expand_dims({{0}}, {axis})", op.tensor(0))
 
 
-@rule("Transpose", "ConjugateTranspose", layout=keeps_order, form="ops.transpose")
+@rule("Transpose", "ConjugateTranspose", layout=keeps_order, form="x.transpose")
 def transpose(op: Op) -> Expression:
     """tf.transpose, and the layout stage's own."""
     perm = op.attr("perm")
@@ -153,7 +166,7 @@ def transpose(op: Op) -> Expression:
     conjugate = op.node.op == "ConjugateTranspose" and op.dtype().startswith("complex")
     if len(perm) < 2:
         return op.form("ops.conj({0})" if conjugate else "{0}", op.tensor(0))
-    form = f"ops.transpose({{0}}, {tuple(int(axis) for axis in perm)})"
+    form = f"{{0}}.transpose({', '.join(str(int(axis)) for axis in perm)})"
     return op.form(f"ops.conj({form})" if conjugate else form, op.tensor(0))
 
 
@@ -469,8 +482,16 @@ def bitcast(op: Op) -> Expression:
     return op.form(f"tf_bitcast({{0}}, np.{target})", op.tensor(0))
 
 
+@rule("BroadcastArgs", form="np.broadcast_shapes")
+def broadcast_args(op: Op) -> Expression:
+    """tf.broadcast_dynamic_shape."""
+    first, second = op.sizes(0), op.sizes(1)
+    count = len(first.operands)
+    form = f"ms.Tensor(np.broadcast_shapes({first.text(0)}, {second.text(count)}), ms.{op.dtype('T', 'int32')})"
+    return op.form(form, *first.operands, *second.operands)
+
+
 no_form(
-    "BroadcastArgs",
     "BroadcastGradientArgs",
     "ConcatOffset",
     reason="shape arithmetic of gradients: MindSpore differentiates by itself",

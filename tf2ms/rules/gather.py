@@ -12,6 +12,7 @@ from tf2ms.rules.initializers import initializer_code
 from tf2ms.rules.op import Cell, Expression, NoForm, Op
 from tf2ms.rules.reduction import SEARCH
 from tf2ms.rules.registry import no_form, rule
+from tf2ms.rules.sizes import Sizes
 from tf2ms.rules.types import Weight
 
 _LOOKUP = 64
@@ -224,11 +225,38 @@ def sparse_reshape(op: Op) -> Expression:
     return op.form(f"tf_sparse_reshape({{0}}, {{1}}, {new.text(2)})", op.tensor(0), op.tensor(1), *new.operands)
 
 
-no_form(
-    "DenseToDenseSetOperation",
-    "SparseFillEmptyRows",
-    reason="MindSpore has no sparse tensors whose length depends on data",
-)
+@rule("SparseFillEmptyRows", form="tf_sparse_fill_empty_rows", note="by NumPy: the shape depends on the data")
+def sparse_fill_empty_rows(op: Op) -> Expression:
+    """tf.sparse.fill_empty_rows, as before the look-up of embeddings of sparse features."""
+    rows = op.sizes(2)
+    if rows.whole is not None or not rows.parts:
+        raise NoForm("the rank of the sparse tensor is unknown")
+    count = Sizes(rows.parts[:1], scalar=True)
+    form = f"tf_sparse_fill_empty_rows({{0}}, {{1}}, {count.text(3)}, {{2}})"
+    return op.form(form, op.tensor(0), op.tensor(1), op.tensor(3), *count.operands)
+
+
+@rule("SparseReorder", form="x[order]", note="by NumPy: not in graph mode")
+def sparse_reorder(op: Op) -> Expression:
+    """tf.sparse.reorder: the elements in the order of a dense tensor's rows."""
+    order = "ms.Tensor(np.lexsort({0}.asnumpy().T[::-1]))"
+    return op.form(f"({{0}}[{order}], {{1}}[{order}])", op.tensor(0), op.tensor(1))
+
+
+@rule("SparseReduceSum", form="ops.ReduceSum()(tf_sparse_to_dense)", note="composed through a dense tensor")
+def sparse_reduce_sum(op: Op) -> Expression:
+    """tf.sparse.reduce_sum."""
+    sizes, axes = op.sizes(2), op.required_constant(3, "the axis").reshape(-1)
+    rank = len(sizes.parts)
+    if not rank:
+        raise NoForm("the rank of the sparse tensor is unknown")
+    chosen = tuple(sorted({int(axis) % rank for axis in axes})) or tuple(range(rank))
+    keep = "keep_dims=True" if op.attr("keep_dims") else ""
+    form = f"ops.ReduceSum({keep})(tf_sparse_to_dense({{0}}, {{1}}, 0, {sizes.text(2)}), {chosen})"
+    return op.form(form, op.tensor(0), op.tensor(1), *sizes.operands)
+
+
+no_form("DenseToDenseSetOperation", reason="MindSpore has no operations on sets, whose length depends on data")
 
 
 # -- tables, rows of several lengths ---------------------------------------------------------------------------------

@@ -90,6 +90,28 @@ def avg_pool_grad(op: Op) -> Expression:
     return replace(found, operands=(*shape.operands, op.tensor(1)), form=_last(found.form, len(shape.operands)))
 
 
+@rule("AvgPool3DGrad", layout=_channels(1), form="tf_gradient(ops.AvgPool3D)", note=_ONCE)
+def avg_pool3d_grad(op: Op) -> Expression:
+    """The gradient of tf.nn.avg_pool3d, which depends on the shape of the input alone."""
+    sizes = op.sizes(0)
+    if len(sizes.parts) != 5:
+        raise NoForm("the shape of the input is computed as a whole while the graph runs")
+    order = (0, 4, 1, 2, 3) if op.is_channels_first(op.node.inputs[1]) else (0, 1, 2, 3, 4)
+    shape = replace(sizes, parts=tuple(sizes.parts[axis] for axis in order))
+    pool = f"ops.AvgPool3D({op.spatial('ksize')}, {op.spatial('strides')}, {op.pad_mode()!r}, count_include_pad=False)"
+    form = f"tf_gradient(lambda _x: {pool}(_x), ops.zeros({shape.text(1)}, ms.{op.dtype()}), {{0}})"
+    return op.form(form, op.tensor(1), *shape.operands)
+
+
+@rule("MaxPoolGradGrad", layout=_channels(0, 1, 2), form="ops.gather(x, tf_max_pool_with_argmax)")
+def max_pool_grad_grad(op: Op) -> Expression:
+    """The gradient of MaxPoolGrad by the output's gradient: what stands where the maxima are."""
+    sizes = f"{op.spatial('ksize')}, {op.spatial('strides')}, {op.pad_mode()!r}"
+    places = f"tf_max_pool_with_argmax({{0}}, {sizes}, ms.int32, batch_in_index=True)[1]"
+    form = f"ops.gather({{1}}.transpose(0, 2, 3, 1).reshape(-1), {places}, 0)"
+    return op.form(form, op.tensor(0), op.tensor(2))
+
+
 def _last(form: str, place: int) -> str:
     """The form with the operand of its last place at `place`."""
     head, _, _ = form.rpartition(", {")
@@ -97,10 +119,8 @@ def _last(form: str, place: int) -> str:
 
 
 no_form(
-    *"""MaxPoolGradGrad MaxPoolGradGradV2 MaxPool3DGradGrad MaxPoolGradV2 MaxPoolGradWithArgmax AvgPool3DGrad
-    FractionalMaxPoolGrad FractionalAvgPoolGrad Dilation2DBackpropInput Dilation2DBackpropFilter CropAndResizeGradImage
-    CropAndResizeGradBoxes BatchNormWithGlobalNormalizationGrad FakeQuantWithMinMaxArgsGradient
-    FakeQuantWithMinMaxVarsGradient FakeQuantWithMinMaxVarsPerChannelGradient QuantizeAndDequantizeV4Grad
+    *"""MaxPoolGradGradV2 MaxPool3DGradGrad MaxPoolGradV2 MaxPoolGradWithArgmax
+    FractionalMaxPoolGrad FractionalAvgPoolGrad BatchNormWithGlobalNormalizationGrad QuantizeAndDequantizeV4Grad
     SparseSegmentSumGrad SparseSegmentMeanGrad SparseSegmentSqrtNGrad""".split(),
     reason="a gradient op without a form: name the tensor that it is the gradient of, and take mindspore.grad of that",
 )
@@ -148,11 +168,27 @@ def depthwise_input_grad(op: Op) -> Expression:
     return op.form(f"tf_depthwise_input_grad({{0}}, {{1}}, {options})", op.tensor(2), kernel, *inner.operands)
 
 
-no_form(
-    "Conv3DBackpropFilter",
-    "Conv3DBackpropFilterV2",
-    reason="the gradient of a three-dimensional convolution by its kernel",
-)
+@rule("Conv3DBackpropFilterV2", layout=_filter_layout, form="tf_conv3d_kernel_grad", note=_ONCE)
+def conv3d_filter_grad(op: Op) -> Expression:
+    """The gradient of tf.nn.conv3d by its kernel."""
+    if op.dtype() not in ("float32", "float16"):
+        raise NoForm(f"a convolution in {op.dtype()}, which MindSpore has in float32 and float16 only")
+    size = tuple(int(n) for n in op.required_constant(1, "the shape of the kernel").reshape(-1))
+    options = f"{op.spatial('strides')}, {op.spatial('dilations', (1,) * 5)}, {op.pad_mode()!r}"
+    return op.form(f"tf_conv3d_kernel_grad({{0}}, {{1}}, {size}, {options})", op.tensor(0), op.tensor(2))
+
+
+no_form("Conv3DBackpropFilter", reason="removed from TensorFlow: newer graphs have Conv3DBackpropFilterV2")
+
+
+@rule("Dilation2DBackpropInput", "Dilation2DBackpropFilter", form="tf_gradient(tf_dilation2d)", note=_ONCE)
+def dilation2d_grad(op: Op) -> Expression:
+    """The gradients of tf.nn.dilation2d by image and kernel."""
+    same = ", same=True" if op.attr("padding") == "SAME" else ""
+    options = f"{op.spatial('strides')}, {op.spatial('rates')}{same}"
+    by_image = op.node.op.endswith("Input")
+    call = f"lambda _x: tf_dilation2d({'_x, {1}' if by_image else '{0}, _x'}, {options})"
+    return op.form(f"tf_gradient({call}, {'{0}' if by_image else '{1}'}, {{2}})", *(op.tensor(i) for i in range(3)))
 
 
 # -- normalisation, bias ---------------------------------------------------------------------------------------------
@@ -235,4 +271,39 @@ def resize_grad(op: Op) -> Expression:
     return op.form(f"tf_resize_grad({{0}}, {{1}}.shape[1:3]{flags})", op.tensor(0), op.tensor(1))
 
 
-no_form("ResizeBicubicGrad", reason="the gradient of a bicubic resize: name the resize itself with --outputs")
+@rule("ResizeBicubicGrad", form="tf_gradient(tf_resize_bicubic)", note=_ONCE)
+def resize_bicubic_grad(op: Op) -> Expression:
+    """The gradient of tf.image.resize, bicubic."""
+    flags = "".join(f", {name}=True" for name in ("align_corners", "half_pixel_centers") if op.attr(name))
+    form = f"tf_gradient(lambda _x: tf_resize_bicubic(_x, {{0}}.shape[1:3]{flags}), {{1}}, {{0}})"
+    return op.form(form, op.tensor(0), op.tensor(1))
+
+
+@rule("CropAndResizeGradBoxes", form="tf_gradient(ops.CropAndResize)", note=_ONCE)
+def crop_and_resize_grad_boxes(op: Op) -> Expression:
+    """The gradient of tf.image.crop_and_resize by the boxes."""
+    form = "tf_gradient(lambda _boxes: ops.CropAndResize()({1}, _boxes, {3}, {0}.shape[1:3]), {2}, {0})"
+    return op.form(form, *(op.tensor(index) for index in range(4)))
+
+
+@rule("CropAndResizeGradImage", form="tf_gradient(ops.CropAndResize)", note=_ONCE)
+def crop_and_resize_grad_image(op: Op) -> Expression:
+    """The gradient of tf.image.crop_and_resize by the images."""
+    sizes, method = op.sizes(3), str(op.attr("method", "bilinear"))
+    crop = f"lambda _x: ops.CropAndResize({method!r})(_x, {{1}}, {{2}}, {{0}}.shape[1:3])"
+    form = f"tf_gradient({crop}, ops.zeros({sizes.text(3)}, ms.{op.dtype()}), {{0}})"
+    return op.form(form, *(op.tensor(index) for index in range(3)), *sizes.operands)
+
+
+_RANGED = ("FakeQuantWithMinMaxVarsGradient", "FakeQuantWithMinMaxVarsPerChannelGradient")
+
+
+@rule("FakeQuantWithMinMaxArgsGradient", *_RANGED, form="tf_fake_quantise_grad", note=_ONCE)
+def fake_quant_grad(op: Op) -> Expression:
+    """The gradients of tf.quantization.fake_quant_with_min_max_vars and its kin."""
+    levels = f"bits={op.attr('num_bits', 8)}" + (", narrow=True" if op.attr("narrow_range") else "")
+    if op.node.op in _RANGED:
+        places = "{0}, {1}, {2}, {3}"
+        return op.form(f"tf_fake_quantise_grad({places}, {levels})", *(op.tensor(index) for index in range(4)))
+    low, high = (f"ms.Tensor({op.attr(name, value)!r}, ms.float32)" for name, value in (("min", -6.0), ("max", 6.0)))
+    return op.form(f"tf_fake_quantise_grad({{0}}, {{1}}, {low}, {high}, {levels})[0]", op.tensor(0), op.tensor(1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tf2ms.layout import channels_of
 from tf2ms.rules.op import Expression, NoForm, Op
 from tf2ms.rules.registry import no_form, rule
@@ -135,7 +137,47 @@ def image_projective_transform(op: Op) -> Expression:
     return op.form(form, op.tensor(0), op.tensor(1), op.input(3))
 
 
-no_form("ScaleAndTranslate", reason="MindSpore has no resampling with antialiasing kernels")
+def _folded(op: Op, index: int) -> np.ndarray | None:
+    """An input that is known, be it as a quotient: TensorFlow's Python spells the scale of a resize out."""
+    value, node = op.constant(index), op.graph[op.node.inputs[index].node]
+    if value is not None or node.op not in ("Cast", "RealDiv"):
+        return value
+    inner = op.of(node)
+    parts = [_folded(inner, at) for at in range(len(inner))]
+    if any(part is None for part in parts):
+        return None
+    first, *rest = (np.asarray(part, np.float32) for part in parts)
+    return np.asarray(first / rest[0] if rest else first)
+
+
+def _pair(op: Op, index: int, operands: list[object]) -> str:
+    """A vector of two numbers, known or read as they are."""
+    known = _folded(op, index)
+    if known is not None:
+        return repr(tuple(short_float(value) for value in known.reshape(-1)))
+    operands.append(op.tensor(index))
+    return f"{{{len(operands) - 1}}}.asnumpy()"
+
+
+@rule(
+    "ScaleAndTranslate", "ScaleAndTranslateGrad", form="tf_scale_and_translate", note="composed: a product with weights"
+)
+def scale_and_translate(op: Op) -> Expression:
+    """tf.image.resize with antialias, or by Lanczos's, Mitchell's, Gaussian and other kernels."""
+    back = op.node.op.endswith("Grad")
+    operands: list[object] = [op.tensor(0)]
+    if back:
+        size = "{1}.shape[1:3]"
+        operands.append(op.tensor(1))
+    else:
+        sizes = op.sizes(1)
+        size = sizes.text(1)
+        operands += sizes.operands
+    scale, translation = (_pair(op, index, operands) for index in (2, 3))
+    kernel = str(op.attr("kernel_type", "lanczos3"))
+    flags = f"{kernel!r}, {bool(op.attr('antialias', True))}" + ", back=True" * back
+    form = f"tf_scale_and_translate({_to_float(op)}, {size}, {scale}, {translation}, {flags})"
+    return op.form(form, *operands)  # type: ignore[arg-type]
 
 
 @rule("CombinedNonMaxSuppression", form="tf_combined_non_max_suppression", note=_NMS)

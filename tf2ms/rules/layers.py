@@ -28,6 +28,18 @@ def gelu(op: Op) -> Expression:
     return op.form("ops.gelu({0}, approximate='tanh')" if op.attr("approximate") else "ops.gelu({0})", op.tensor(0))
 
 
+@rule(
+    "SigmoidCrossEntropyWithLogits",
+    layout=any_order,
+    form="ops.binary_cross_entropy_with_logits",
+    note="max(x, 0) - x * z + log1p(exp(-abs(x)))",
+)
+def sigmoid_cross_entropy(op: Op) -> Expression:
+    """tf.nn.sigmoid_cross_entropy_with_logits, element by element."""
+    form = "ops.binary_cross_entropy_with_logits({0}, {1}, reduction='none')"
+    return op.form(form, op.tensor(0), op.tensor(1))
+
+
 def _along(node: Node, graph: Graph) -> Need:
     """What works on the last axis alone may work on the channels wherever they are."""
     rank = len(graph.shape(node.inputs[0]) or ())
@@ -49,11 +61,12 @@ def dense(op: Op) -> Expression:
             ("in_channels", kernel.shape[1]),
             ("out_channels", kernel.shape[0]),
             has_bias=bias is not None,
+            activation=op.attr("activation"),
             weight=kernel,
             bias=bias,
             **initial_values(kernel, bias),
         )
-        return cell(op.input(0), defaults={"has_bias": True})
+        return cell(op.input(0), defaults={"has_bias": True, "activation": None})
     kernel = op.pointwise_kernel(1, op.rank() - 2)
     cell = Cell(
         f"nn.Conv{op.rank() - 2}d",
@@ -68,13 +81,25 @@ def dense(op: Op) -> Expression:
     return cell(op.input(0), defaults={"has_bias": False})
 
 
-@rule("Conv1D", layout=channels_of(input=0, output=0), form="nn.Conv1d", note="TensorFlow runs it as a Conv2D")
+@rule(
+    "Conv1D",
+    "DepthwiseConv1D",
+    layout=channels_of(input=0, output=0),
+    form="nn.Conv1d",
+    note="TensorFlow runs it over two axes",
+)
 def conv1d(op: Op) -> Expression:
-    """tf.nn.conv1d. (1, width, in, out) -> (out, in, 1, width)."""
+    """tf.nn.conv1d: (1, width, in, out) -> (out, in, 1, width); depthwise (1, width, in, n) -> (in n, 1, 1, width)."""
     kept = op["kept"]
-    kernel = op.weight(1, perm=(3, 2, 2 - kept, kept - 1))
-    channels = (op.shape() or (kernel.shape[1],))[-1] or kernel.shape[1]
-    group = channels // kernel.shape[1]
+    if op.node.op == "DepthwiseConv1D":
+        shape = op.weight(1).shape
+        sizes = (shape[2] * shape[3], 1, 1, shape[kept - 1])
+        kernel = op.weight(1, perm=(2, 3, 2 - kept, kept - 1), reshape=sizes)
+        group = shape[2]
+    else:
+        kernel = op.weight(1, perm=(3, 2, 2 - kept, kept - 1))
+        channels = (op.shape() or (kernel.shape[1],))[-1] or kernel.shape[1]
+        group = channels // kernel.shape[1]
     bias = op.weight(2) if len(op) == 3 else None
     cell = Cell(
         "nn.Conv1d",

@@ -2,29 +2,63 @@
 
 from __future__ import annotations
 
-from tf2ms.rules.op import Expression, NoForm, Op
+from dataclasses import replace
+
+from tf2ms.graph import Tensor
+from tf2ms.graph.types import VARIABLE_OPS
+from tf2ms.rules.op import Cell, Expression, NoForm, Op
 from tf2ms.rules.registry import no_form, rule
+from tf2ms.rules.types import Weight
 
 
 @rule(
     "SoftmaxCrossEntropyWithLogits",
-    form="-(labels * log_softmax(logits)).sum(-1)",
-    note="of labels that do not add up to 1 the gradient is the true one; TensorFlow takes them to",
+    form="nn.SoftmaxCrossEntropyWithLogits, -(labels * log_softmax(logits)).sum(-1)",
+    note="the layer where labels are data, as TensorFlow has no gradient worth the name for them there either",
 )
 def softmax_cross_entropy(op: Op) -> Expression:
     """tf.nn.softmax_cross_entropy_with_logits: one loss a row, and its gradient as second output."""
     form = "tf_softmax_cross_entropy({0}, {1})"
-    return op.form(form if len(op.node.shapes) > 1 else f"{form}[0]", op.tensor(0), op.tensor(1))
+    if op.is_read(1):
+        return op.form(form, op.tensor(0), op.tensor(1))
+    same = op.shape(0) is not None and op.shape(0) == op.shape(1)
+    if same and _is_layer(op) and not _learned(op, 1):
+        return _layer(op, op.tensor(0), op.tensor(1))
+    form = "-ops.reduce_sum({1} * ops.log_softmax({0}, axis=-1), -1)" if same else f"{form}[0]"
+    return replace(op.form(_reduced(op, form), op.tensor(0), op.tensor(1)), outputs=1)
 
 
-@rule("SparseSoftmaxCrossEntropyWithLogits", form="ops.SoftmaxCrossEntropyWithLogits of one_hot labels")
+@rule("SparseSoftmaxCrossEntropyWithLogits", form="nn.SoftmaxCrossEntropyWithLogits(sparse=True)")
 def sparse_softmax_cross_entropy(op: Op) -> Expression:
     """tf.nn.sparse_softmax_cross_entropy_with_logits; a label out of range counts nothing, TensorFlow gives NaN."""
+    if _is_layer(op) and not op.is_read(1):
+        return _layer(op, op.tensor(0), op.tensor(1), sparse=True)
     labels = f"({{1}}[..., None] == ops.arange({{0}}.shape[-1])).astype(ms.{op.dtype()})"
-    one_op = op.dtype() == "float32" and len(op.shape(0) or ()) == 2  # right to 1e-7 where ops.log_softmax is to 4e-6
-    name = "ops.SoftmaxCrossEntropyWithLogits()" if one_op else "tf_softmax_cross_entropy"
+    name = "ops.SoftmaxCrossEntropyWithLogits()" if _is_layer(op) else "tf_softmax_cross_entropy"
     form = f"{name}({{0}}, {labels})"
-    return op.form(form if len(op.node.shapes) > 1 else f"{form}[0]", op.tensor(0), op.tensor(1))
+    if not op.is_read(1):
+        return replace(op.form(_reduced(op, f"{form}[0]"), op.tensor(0), op.tensor(1)), outputs=1)
+    return op.form(form, op.tensor(0), op.tensor(1))
+
+
+def _is_layer(op: Op) -> bool:
+    """Whether MindSpore's own takes the logits; it is right to 1e-7 where `ops.log_softmax` is to 4e-6 on CPU."""
+    return op.dtype() == "float32" and len(op.shape(0) or ()) == 2
+
+
+def _layer(op: Op, logits: Tensor | Weight, labels: Tensor | Weight, sparse: bool = False) -> Expression:
+    cell = Cell("nn.SoftmaxCrossEntropyWithLogits", sparse=sparse, reduction=op.attr("reduction", "none"))
+    return replace(cell(logits, labels, defaults={"sparse": False, "reduction": "none"}), outputs=1)
+
+
+def _reduced(op: Op, form: str) -> str:
+    return f"ops.reduce_mean({form})" if op.attr("reduction") else form
+
+
+def _learned(op: Op, index: int) -> bool:
+    """Whether an input follows from a variable: MindSpore's cross entropy has no gradient for its labels."""
+    nodes = op.graph.ancestors([op.node.inputs[index].node])
+    return any(op.graph[name].op in VARIABLE_OPS for name in nodes)
 
 
 @rule(
@@ -53,4 +87,7 @@ def ctc_greedy_decoder(op: Op) -> Expression:
     return op.form(form, op.tensor(0), op.tensor(1))
 
 
-no_form("CTCBeamSearchDecoder", reason="MindSpore's CTC decoder is greedy, or on Ascend alone")
+no_form(
+    "CTCBeamSearchDecoder",
+    reason="MindSpore's CTC decoder is greedy, or on Ascend alone: cut before it with --inputs, or decode greedily",
+)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from tf2ms.graph import Graph, Node, Tensor
 from tf2ms.layout import Need, any_order, channels_of, keeps_order
@@ -383,7 +386,7 @@ def _raw(op: Op, index: int) -> Tensor | Weight:
     "FusedBatchNormV2",
     "FusedBatchNormV3",
     layout=channels_of(input=0, output=0),
-    form="nn.BatchNorm2d, nn.BatchNorm1d, tf_batch_norm",
+    form="nn.BatchNorm2d, nn.BatchNorm1d, nn.BatchNorm3d, tf_batch_norm",
 )
 def fused_batch_norm(op: Op) -> Expression:
     """tf.nn.fused_batch_norm: a layer where the statistics are weights, a formula where they are the batch's own."""
@@ -395,20 +398,18 @@ def fused_batch_norm(op: Op) -> Expression:
             raise NoForm("running statistics mixed inside the op")
         form = f"tf_batch_norm({{0}}, {{1}}, {{2}}, {epsilon!r}, outputs={len(op.node.shapes) or 1})"
         return op.form(form, *(_raw(op, index) for index in range(3)))
-    if not all(op.is_weight(index) for index in (1, 2, 3, 4)) or op.rank() not in (2, 3, 4):
+    if not all(op.is_weight(index) for index in (1, 2, 3, 4)) or op.rank() not in (2, 3, 4, 5):
         form = f"tf_batch_norm({{0}}, {{1}}, {{2}}, {epsilon!r}, {{3}}, {{4}}, outputs={len(op.node.shapes) or 1})"
         return op.form(form, *(_raw(op, index) for index in range(5)))
     gamma, beta, mean, variance = (op.weight(index) for index in (1, 2, 3, 4))
     gamma, beta = with_default(gamma, "ones"), with_default(beta, "zeros")
+    held: dict[str, Any] = {"gamma": gamma, "beta": beta, "moving_mean": mean, "moving_variance": variance}
     cell = Cell(
-        "nn.BatchNorm2d" if op.rank() == 4 else "nn.BatchNorm1d",
+        {4: "nn.BatchNorm2d", 5: "nn.BatchNorm3d"}.get(op.rank(), "nn.BatchNorm1d"),
         ("num_features", gamma.shape[0]),
         eps=epsilon,
         use_batch_statistics=False if gamma.trainable or beta.trainable else None,  # else set_train() would use them
-        gamma=gamma,
-        beta=beta,
-        moving_mean=mean,
-        moving_variance=variance,
+        **{f"bn2d.{name}" if op.rank() == 5 else name: weight for name, weight in held.items()},
     )
     return replace(cell(op.tensor(0), defaults={"eps": 1e-5}), outputs=1)
 
@@ -552,7 +553,14 @@ elementwise("HardSwish", form="ops.hardswish({0})")
 elementwise("swish_f32", form="{0} * ops.sigmoid({0})")
 
 
-@rule("Prelu", form="ops.where({0} > 0, {0}, {1} * {0})")
+@rule("Prelu", layout=any_order, form="nn.PReLU, ops.where({0} > 0, {0}, {1} * {0})")
 def prelu(op: Op) -> Expression:
-    """Keras's PReLU where a converter wrote it as one op."""
-    return op.form("ops.where({0} > 0, {0}, {1} * {0})", op.tensor(0), op.tensor(1))
+    """Keras's PReLU: a layer where there is one slope for each channel, and channels come first."""
+    slope = op.tensor(1)
+    channels = (op.shape() or (None,))[-1]
+    first = op.rank() == 2 or op.is_channels_first(op.node.inputs[0])
+    if not isinstance(slope, Weight) or not first or max(slope.shape, default=1) != channels:
+        return op.form("ops.where({0} > 0, {0}, {1} * {0})", op.tensor(0), slope)
+    if int(np.prod(slope.shape)) != channels:
+        return op.form("ops.where({0} > 0, {0}, {1} * {0})", op.tensor(0), slope)
+    return Cell("nn.PReLU", ("channel", channels), w=op.weight(1, reshape=(channels,)))(op.tensor(0))

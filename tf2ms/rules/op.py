@@ -105,6 +105,13 @@ class Op:
             return _number(constant)
         return self._operand_weight(index)
 
+    def is_read(self, index: int) -> bool:
+        """Whether anything needs that output of the node."""
+        own = Tensor(self.node.name, index)
+        return own in self._layout.outputs or any(
+            own in self.graph[name].inputs for name in self.graph.consumers.get(self.node.name, ())
+        )
+
     def tensor(self, index: int) -> Tensor | Weight:
         """Like `input`, for where a plain number would not do: `x.reshape`, `ops.sin(x)`."""
         found = self.input(index)
@@ -348,4 +355,25 @@ def _number(constant: np.ndarray) -> str:
     if not math.isfinite(value):
         return number_text(value)
     value = short_float(constant) if constant.dtype == np.float32 else value
+    if constant.dtype == np.float32 and len(repr(value).lstrip("-0.")) >= _MANY_DIGITS:
+        return _as_written(constant) or repr(value)
     return str(int(value)) if value.is_integer() and abs(value) < 1e6 else repr(value)
+
+
+_MANY_DIGITS, _LARGEST = 7, 5000
+
+
+def _as_written(constant: np.ndarray) -> str | None:
+    """The reciprocal or root of a whole number that the float is, as its author wrote it: 1 / 255, 1 / 64**0.5."""
+    value = constant.item()
+    if not 0 < value < 64:
+        return None
+    for text, number, worth in (
+        ("(1 / {})", 1 / value, lambda whole: 1 / whole),
+        ("(1 / {}**0.5)", value**-2, lambda whole: whole**-0.5),
+        ("({}**0.5)", value**2, lambda whole: whole**0.5),
+    ):
+        whole = round(number) if number < _LARGEST else 0
+        if whole > 1 and np.float32(worth(whole)) == constant:
+            return text.format(whole)
+    return None

@@ -57,7 +57,7 @@ no_form(
 )
 no_form(
     *"""
-    SparseAdd SparseConcat SparseCross SparseSlice SparseSplit SparseReorder SparseSoftmax SparseReduceSum
+    SparseAdd SparseConcat SparseCross SparseSlice SparseSplit SparseSoftmax
     SparseReduceMax SparseSparseMaximum SparseSparseMinimum SparseToSparseSetOperation DenseToSparseSetOperation SetSize
     SerializeSparse SerializeManySparse DeserializeSparse AddSparseToTensorsMap TakeManySparseFromTensorsMap
     """.split(),

@@ -39,6 +39,8 @@ def _empty(name: str, dtype: str) -> str:
 
 def _reduced(op: Op, name: str, form: str = "{0}") -> Expression:
     """`ops.NAME(form, axes)`; `form` is what is reduced, in terms of the input."""
+    if _takes_all(op):
+        return op.form(f"ops.{name}({form})", op.tensor(0))
     axes = sorted({op.axis(axis) for axis in op.required_constant(1, "the axis").reshape(-1)})
     keep = ", keep_dims=True" if op.attr("keep_dims", False) else ""
     if not axes:
@@ -51,12 +53,25 @@ def _reduced(op: Op, name: str, form: str = "{0}") -> Expression:
         return op.form(f"tf_reduced(ops.{name}, {form}, {tuple(axes)}, {_empty(name, op.dtype())})", op.tensor(0))
     if len(axes) == op.rank() and not keep:
         return op.form(f"ops.{name}({form})", op.tensor(0))
+    if keep and name == "reduce_mean" and op.dtype() in ("float32", "float16"):
+        name = "mean"
     if name == "prod" or (keep and name.startswith("reduce")):  # the functions take one axis, or no `keep_dims`
         primitive = "".join(word.capitalize() for word in name.replace("prod", "reduce_prod").split("_"))
         return op.form(
             f"ops.{primitive}({keep[2:]})({form}, {axes[0] if len(axes) == 1 else tuple(axes)})", op.tensor(0)
         )
     return op.form(f"ops.{name}({form}, {axes[0] if len(axes) == 1 else tuple(axes)}{keep})", op.tensor(0))
+
+
+def _takes_all(op: Op) -> bool:
+    """Whether the axes are range(rank) of a tensor of unknown rank, as tf.reduce_sum writes it for all of them."""
+    axes = op.graph[op.node.inputs[1].node]
+    if axes.op != "Range" or op.attr("keep_dims", False):
+        return False
+    start, end, step = (op.graph.constant(tensor) for tensor in axes.inputs)
+    rank = op.graph[axes.inputs[1].node]
+    counted = start is not None and int(start) == 0 and step is not None and int(step) == 1 and end is None
+    return counted and rank.op == "Rank" and rank.inputs[0] == op.node.inputs[0]
 
 
 def _unbroadcast(op: Op, axes: Tensor) -> Expression:

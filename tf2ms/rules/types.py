@@ -197,6 +197,7 @@ class Lowered:
 
     `schedules` holds for each optimizer its learning rate as a function of the step, None where that is a constant.
     `loss_weights` are the loss's inputs that are parameters, `sums` the functions that it sums over some of them.
+    `others` hold the same network with the other losses, where there are several.
     """
 
     roles: Roles
@@ -208,6 +209,12 @@ class Lowered:
     prepared: Prepared | None = None
     loss_weights: tuple[LossWeights, ...] = ()
     sums: Mapping[str, Program] = field(default_factory=lambda: MappingProxyType({}))
+    others: tuple[Lowered, ...] = ()
+
+    @property
+    def losses(self) -> tuple[Lowered, ...]:
+        """The conversion as each loss sees it."""
+        return (self, *self.others)
 
     def outputs(self) -> tuple[tuple[Tensor, Tensor], ...]:
         """(TensorFlow's tensor, the program's) for each output of the network, those that only the loss reads last."""

@@ -21,6 +21,9 @@ CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 MAX_NODES = 2_000_000
 """Functions that call functions may stand for more nodes than any file holds; beyond this the graph is refused."""
 
+MAX_DEPTH = 100
+"""No model that people write nests its calls deeper."""
+
 _DEFAULT_NAME = re.compile(r"(?:Stateful)?PartitionedCall(?:_\d+)?")
 _MADE_UP = re.compile(r"^_*(?:inference|forward)_+(?=.)|_+\d+$")
 
@@ -180,6 +183,8 @@ class _Functions:
             raise SourceError(f"the function '{name}' calls itself ({way}): recursion has no MindSpore form")
         if name not in self._library:
             raise SourceError(f"the graph calls the function '{name}', which it does not hold: export it again")
+        if len(callers) >= MAX_DEPTH:
+            raise SourceError(f"functions call functions more than {MAX_DEPTH} deep, down to '{name}': export it again")
         if name not in self._bodies:
             function = self._library[name]
             arguments = {argument.name for argument in function.signature.input_arg}

@@ -22,6 +22,7 @@ from tf2ms.source.functions import inline_calls
 from tf2ms.source.keras_models import Traced, described_keras, is_keras_file, read_keras, trace, trace_keras
 from tf2ms.source.messages import EXPECTED, decode, decode_file, give_graph_too, plausible
 from tf2ms.source.naming import suggested_name
+from tf2ms.source.partitions import join_partitions
 from tf2ms.source.saved_model import (
     Signature,
     choose_signature,
@@ -197,7 +198,7 @@ def _from_log(path: Path, files: list[Path], signature: str | None) -> Source:
     if message is None:
         raise SourceError(f"{file}: the graph in it cannot be decoded: write the log again")
     if isinstance(message, MetaGraphDef):
-        return Source(path, "TensorBoard log", _complete(message), name, tuple(notes))
+        return Source(path, "TensorBoard log", join_partitions(_complete(message)), name, tuple(notes))
     return _closed(Source(path, "TensorBoard log", inline_calls(message), name, tuple(notes)))
 
 
@@ -244,7 +245,7 @@ def _parts(graph_def: GraphDef) -> Iterator[Sequence[Any]]:
 
 def _closed(source: Source) -> Source:
     """The graph of a function with inputs, variables and outputs in the place of arguments and results."""
-    graph_def, signature, variables = closed(source.graph_def)
+    graph_def, signature, variables = closed(join_partitions(source.graph_def))
     return replace(source, graph_def=graph_def, signature=signature, unnamed=variables)
 
 
@@ -279,7 +280,7 @@ def _from_file(path: Path, signature: str | None) -> Source:
     if isinstance(message, GraphDef):
         return _closed(Source(path, "GraphDef" + suffix, inline_calls(message), name))
     if isinstance(message, MetaGraphDef):
-        return Source(path, "MetaGraphDef" + suffix, _complete(message), name)
+        return Source(path, "MetaGraphDef" + suffix, join_partitions(_complete(message)), name)
     return _from_saved_model(path, message, signature)
 
 
@@ -294,7 +295,7 @@ def _from_saved_model(path: Path, message: Message, name: str | None) -> Source:
         notes = (*notes, f"the signature '{signature.name}' was read; others: {others}")
     prefix = path.parent / "variables" / "variables"
     load = partial(_stored_variables, prefix, meta_graph) if Path(f"{prefix}.index").is_file() else None
-    graph_def = serving_graph(path, meta_graph, signature)
+    graph_def = join_partitions(serving_graph(path, meta_graph, signature))
     return Source(path, "SavedModel", graph_def, title, notes, signatures, signature, load)
 
 

@@ -46,6 +46,7 @@ def inferred_shapes(graph_def: GraphDef, overrides: Mapping[str, Sequence[int | 
 def _given(graph_def: GraphDef, overrides: Mapping[str, Sequence[int | None]]) -> dict[Tensor, Shape]:
     """The overrides by tensor; SourceError for one that is not in the graph."""
     names = {node.name for node in graph_def.node}
+    own = {node.name: node.attr["shape"].shape for node in graph_def.node if node.op.startswith("Placeholder")}
     given = {}
     for tensor, shape in overrides.items():
         name, _, index = tensor.partition(":")
@@ -53,8 +54,21 @@ def _given(graph_def: GraphDef, overrides: Mapping[str, Sequence[int | None]]) -
             inputs = [node.name for node in graph_def.node if node.op.startswith("Placeholder")]
             known = ", ".join(inputs[:5]) + (", …" if len(inputs) > 5 else "") or "none"
             raise SourceError(f"a shape is given for {tensor}, which is not in the graph; its placeholders: {known}")
-        given[name, int(index or 0)] = tuple(None if dim is None or dim < 0 else int(dim) for dim in shape)
+        sizes = tuple(None if dim is None or dim < 0 else int(dim) for dim in shape)
+        own_port = name in own and int(index or 0) == 0
+        said = _shape_of(own[name]) if own_port and not own[name].unknown_rank else None
+        if said and len(sizes) != len(said):
+            raise SourceError(f"the shape {_text(sizes)} is given for {tensor}, which is {_text(said)} in the graph")
+        given[name, int(index or 0)] = sizes
     return given
+
+
+def _shape_of(shape: TensorShapeProto) -> Shape:
+    return tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
+
+
+def _text(shape: Shape) -> str:
+    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
 
 
 def _import(tf: Any, copy: _Copy) -> dict[str, tuple[Shape | None, ...]]:

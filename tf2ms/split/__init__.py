@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from tf2ms.errors import GraphError
 from tf2ms.graph import Graph, Node, Tensor
@@ -17,7 +17,8 @@ from tf2ms.split.layers import TrainingLayers, training_layers
 from tf2ms.split.phase import Settled, differences, find_flags, settle
 from tf2ms.split.pipeline import cut_pipelines, is_delivery
 from tf2ms.split.stand_in import stand_in
-from tf2ms.split.training import Training, find_training
+from tf2ms.split.towers import one_loss, one_tower
+from tf2ms.split.training import Training, find_training, natural, together
 from tf2ms.split.types import (
     Dropped,
     Initializer,
@@ -71,38 +72,46 @@ def split(
     initial = find_initializers(graph)
     open_graph, flags = graph, find_flags(graph, [graph.tensor(name) for name in inputs or ()])
     settled = settle(graph, flags)
-    training, hints = None, tuple[str, ...]()
+    found, hints, towers = tuple[Training, ...](), tuple[str, ...](), tuple[str, ...]()
     if loss or not outputs:
-        training = find_training(settled.graph, initial, loss)
-        if training is None:
-            training, hints = stand_in(settled.graph, loss)
+        alone, towers = one_tower(settled.graph, initial)
+        settled = replace(settled, graph=alone)
+        found = find_training(settled.graph, initial, loss)
+        if len(found) == 1 and not towers and not loss:
+            alone, own, towers = one_loss(settled.graph, found[0])
+            settled, found = replace(settled, graph=alone), (own,)
+        if not found:
+            assumed, hints = stand_in(settled.graph, loss)
+            found = (assumed,) if assumed is not None else ()
+    training = together(found)
     if training is None:
         settled = settle(graph, {name: not value for name, value in flags.items()})
     graph = settled.graph
     layers = training_layers(graph) if training is not None else TrainingLayers(graph, frozenset(), ())
     graph = layers.graph
+    chosen = tuple(graph.tensor(name) for name in outputs or ())
     if training is not None:
-        backbone = backbone_of_loss(graph, training.loss)
-        chosen = tuple(graph.tensor(name) for name in outputs or ()) or backbone_outputs(graph, backbone, training.loss)
-        kept = graph.ancestors([training.loss.node, *(tensor.node for tensor in chosen)])
+        backbone = set().union(*(backbone_of_loss(graph, item.loss) for item in found))
+        read = (tensor for item in found for tensor in backbone_outputs(graph, backbone, item.loss))
+        chosen = chosen or tuple(dict.fromkeys(read))
     else:
-        chosen = tuple(graph.tensor(name) for name in outputs or ()) or inference_outputs(graph)
-        kept = graph.ancestors(tensor.node for tensor in chosen)
+        chosen = chosen or inference_outputs(graph)
+    kept = graph.ancestors([*(item.loss.node for item in found), *(tensor.node for tensor in chosen)])
     if not chosen:
         raise GraphError("no output found: name the network's outputs with --outputs")
     variables = _variables(graph, kept, training, initial)
     ends = {tensor.node for tensor in chosen}
-    found = _inputs(graph, chosen, kept, inputs)
-    delivered = [str(item.tensor) for item in found if is_delivery(whole[item.tensor.node])]
-    pipeline = whole.ancestors(item.tensor.node for item in found) - kept if delivered else set()
+    fed = _inputs(graph, chosen, kept, inputs)
+    delivered = [str(item.tensor) for item in fed if is_delivery(whole[item.tensor.node])]
+    pipeline = whole.ancestors(item.tensor.node for item in fed) - kept if delivered else set()
     dropped = find_dropped(graph, kept, training, initial.values(), layers.absorbed, pipeline)
-    return Roles(
+    roles = Roles(
         graph=graph,
-        inputs=found,
+        inputs=fed,
         outputs=chosen,
-        loss=training.loss if training else None,
-        terms=terms(graph, training.loss, ends) if training else (),
-        optimizers=training.optimizers if training else (),
+        loss=None,
+        terms=(),
+        optimizers=(),
         variables=variables,
         dropped=(*dropped, *_branches(settled)),
         notes=(
@@ -111,10 +120,22 @@ def split(
             *_pipeline_note(delivered),
             *_flag_notes(settled, differences(open_graph, settled, kept, graph) if training else ()),
             *hints,
+            *towers,
         ),
-        preparation=training.preparation if training else None,
+        one_of_towers=bool(towers),
         flags=flags if training else {name: not value for name, value in flags.items()},
     )
+    trained = [
+        replace(
+            roles,
+            loss=item.loss,
+            terms=terms(graph, item.loss, ends),
+            optimizers=item.optimizers,
+            preparation=item.preparation,
+        )
+        for item in found
+    ]
+    return replace(trained[0], others=tuple(trained[1:])) if trained else roles
 
 
 def _branches(settled: Settled) -> tuple[Dropped, ...]:
@@ -160,7 +181,11 @@ def _inputs(graph: Graph, ends: Sequence[Tensor], kept: set[str], named: Iterabl
     backbone = graph.ancestors(tensor.node for tensor in ends)
     read = {tensor for name in kept for tensor in graph[name].inputs} | set(ends)
     given = list(dict.fromkeys(graph.tensor(name) for name in named or ()))
-    fed = [tensor for node in _natural(fed_inputs(graph)) for tensor in _deliveries(node)]
+    fed = [
+        tensor
+        for node in sorted(fed_inputs(graph), key=lambda node: natural(node.name))
+        for tensor in _deliveries(node)
+    ]
     if given:
         fed = given + [t for t in fed if graph[t.node].attr("dtypes") and t not in given]
     found = []
@@ -181,15 +206,6 @@ def _inputs(graph: Graph, ends: Sequence[Tensor], kept: set[str], named: Iterabl
 def _deliveries(node: Node) -> list[Tensor]:
     """The outputs of a placeholder: several where it stands for a pipeline or for a node that was cut."""
     return [Tensor(node.name, index) for index in range(len(node.attr("dtypes") or (None,)))]
-
-
-def _natural(nodes: list[Node]) -> list[Node]:
-    """Placeholder, Placeholder_1 … Placeholder_10: numbers as numbers, so that a shuffled graph gives the same."""
-
-    def key(node: Node) -> list[tuple[int, str]]:
-        return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", node.name)]
-
-    return sorted(nodes, key=key)
 
 
 def _variables(

@@ -44,10 +44,6 @@ def find_optimizers(
         notes.update({note: None} if note else {})
         names, reason = tuple(node.name for node in nodes), "is computed in the graph, not constant"
         refused += [Unsupported(f"{optimizer.name} {name}", names, reason) for name in computed]
-    variables = [variable for optimizer in found for variable in optimizer.variables]
-    twice = tuple(sorted({variable for variable in variables if variables.count(variable) > 1}))
-    if twice:
-        refused.append(Unsupported("several updates", twice, "is updated by two optimizers"))
     if refused:
         raise UnsupportedOpError(refused)
     return tuple(found), tuple(notes)

@@ -42,8 +42,8 @@ def _rate(spelled: Spelled) -> Term | None:
     read = {o for term in inside if term not in scalars for o in terms.keys[term][1] if o in scalars}
     moving = [term for term in sorted(read) if terms.keys[term][0] != "number" and term not in spelled.steps]
     leaves = [term for term in inside if terms.keys[term][0] == "scalar" and term not in spelled.steps]
-    found = [own for own in (moving, leaves) if len(own) == 1]
-    return found[0][0] if found else None
+    only = [own for own in (moving, leaves) if len(own) == 1]
+    return only[0][0] if only else None
 
 
 def _slot_names(variables: list[str]) -> list[str]:

@@ -29,6 +29,8 @@ _NO_GRADIENT = frozenset(
 )
 """Ops through which TensorFlow takes no gradient."""
 
+_SEVERAL_TYPES = frozenset({"While", "StatelessWhile", "IdentityN"})
+
 _STATISTICS = {"FusedBatchNorm": 3, "FusedBatchNormV2": 3, "FusedBatchNormV3": 3}
 """Ops whose inputs have no gradient from this one on."""
 
@@ -90,7 +92,7 @@ def _carries(node: Node) -> bool:
     """Whether a gradient may pass: not through numbers that are counted, nor their conversion."""
     if node.op == "Cast":
         return all(node.attr(name, "float32") in _FLOATS for name in ("SrcT", "DstT"))
-    return node.attr("T", "float32") in _FLOATS or isinstance(node.attr("T"), list)
+    return node.op in _SEVERAL_TYPES or node.attr("T", "float32") in _FLOATS
 
 
 def _likely_losses(graph: Graph) -> list[Tensor]:

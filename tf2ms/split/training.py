@@ -7,6 +7,8 @@ that needs all of that. TensorFlow's own names (`gradients/NODE_grad`) only brea
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -41,21 +43,21 @@ class Training:
     preparation: Preparation | None = None
 
 
-def find_training(graph: Graph, initial: Mapping[str, Tensor], loss: str | None = None) -> Training | None:
-    """What trains in the graph; None if nothing does.
+def find_training(graph: Graph, initial: Mapping[str, Tensor], loss: str | None = None) -> tuple[Training, ...]:
+    """What trains in the graph, loss by loss in the order of their updates; nothing if nothing does.
 
     Args:
         graph: the whole graph.
         initial: what each variable is first assigned.
-        loss: names the loss tensor instead of finding it.
+        loss: names the loss tensor instead of finding it; what other losses train is left out then.
 
-    Raises: GraphError if the loss is ambiguous or cannot be found; UnsupportedOpError for optimizers, learning
+    Raises: GraphError if a loss is ambiguous or cannot be found; UnsupportedOpError for optimizers, learning
     rates and steps between gradient and update that have no form yet, all at once.
     """
     applies = find_applies(graph)
     written = find_written(graph, initial, [node.inputs[0].node for node in applies])
     if not applies and not written.optimizers:
-        return None
+        return ()
     optimizers, notes = find_optimizers(graph, applies, initial)
     optimizers, notes = (*optimizers, *written.optimizers), (*notes, *written.notes)
     applies = (*applies, *written.assigns)
@@ -64,24 +66,105 @@ def find_training(graph: Graph, initial: Mapping[str, Tensor], loss: str | None 
         for item in optimizers
         for own in _by_scope(graph, replace(item, updates=find_gradients(graph, item.updates)))
     )
-    own_losses = _losses(graph, optimizers, applies) if not loss or len(optimizers) > 1 else []
-    losses = list(dict.fromkeys([graph.tensor(loss)] if loss else own_losses))
-    if len(losses) > 1:
-        names = tuple(tensor.node for tensor in losses)
-        reason = "each trains variables of its own; convert the graph once for each, with --loss"
-        raise UnsupportedOpError([Unsupported("several losses", names, reason)])
-    if losses[0] in own_losses and len(set(own_losses)) > 1:
-        others = [item for item, own in zip(optimizers, own_losses, strict=True) if own != losses[0]]
-        optimizers = tuple(item for item, own in zip(optimizers, own_losses, strict=True) if own == losses[0])
-        names = tuple(dict.fromkeys(own.node for own in own_losses if own != losses[0]))
-        count = sum(len(item.updates) for item in others)
+    named = graph.tensor(loss) if loss else None
+    losses = [named] if named is not None and len(optimizers) == 1 else _losses(graph, optimizers, applies)
+    kinds: dict[Tensor, list[Optimizer]] = {}
+    for item, own in zip(optimizers, losses, strict=True):
+        kinds.setdefault(own, []).append(item)
+    if named is not None and named not in kinds:
+        kinds = {named: list(optimizers)}
+    elif named is not None and len(kinds) > 1:
+        count = sum(len(item.updates) for own, items in kinds.items() if own != named for item in items)
+        names = tuple(own.node for own in kinds if own != named)
         notes += (f"{count} variables are trained by another loss, which is not in this file: {', '.join(names)}",)
+        kinds = {named: kinds[named]}
+    kinds = {own: kinds[own] for own in _in_order(graph, kinds)}
+    found = [_training(graph, own, tuple(items), applies) for own, items in kinds.items()]
+    notes += tuple(note for item in found for note in item.notes)
+    notes += _notes_on_several(graph, found)
+    return (replace(found[0], notes=notes), *(replace(item, notes=()) for item in found[1:]))
+
+
+def together(found: Sequence[Training]) -> Training | None:
+    """All that trains, as if by one loss: for who asks only what is trained, and which nodes do it."""
+    if len(found) < 2:
+        return found[0] if found else None
+    gradients = frozenset().union(*(item.gradients for item in found))
+    steps = [item.preparation.nodes for item in found if item.preparation is not None]
+    return replace(
+        found[0],
+        optimizers=tuple(own for item in found for own in item.optimizers),
+        gradients=gradients,
+        preparation=Preparation((), (), frozenset().union(*steps)) if steps else None,
+    )
+
+
+def _training(graph: Graph, loss: Tensor, optimizers: tuple[Optimizer, ...], applies: tuple[Node, ...]) -> Training:
+    """The training by one loss."""
     updates = [update for item in optimizers for update in item.updates]
+    counts = Counter(update.variable for update in updates)
+    twice = tuple(sorted(variable for variable, count in counts.items() if count > 1))
+    if twice:
+        raise UnsupportedOpError([Unsupported("several updates", twice, "is updated by two optimizers")])
     preparation = find_preparation(graph, updates)
-    notes += tuple(gradient_notes(graph, updates, preparation))
+    notes = tuple(gradient_notes(graph, updates, preparation))
     used = graph.ancestors(update.gradient.node for update in updates)
-    nodes = frozenset(used - graph.ancestors([losses[0].node]))
-    return Training(optimizers, applies, nodes, losses[0], notes, preparation)
+    nodes = frozenset(used - graph.ancestors([loss.node]))
+    return Training(optimizers, applies, nodes, loss, notes, preparation)
+
+
+def _in_order(graph: Graph, kinds: Mapping[Tensor, Sequence[Optimizer]]) -> list[Tensor]:
+    """The losses in the order of their updates: as control edges say, else as they were differentiated."""
+    if len(kinds) < 2:
+        return list(kinds)
+    scopes = sorted(gradient_scopes(graph), key=natural)
+
+    def made(loss: Tensor) -> int:
+        gradients = [update.gradient.node for item in kinds[loss] for update in item.updates]
+        return min(
+            (place for place, scope in enumerate(scopes) if any(name.startswith(scope) for name in gradients)),
+            default=len(scopes),
+        )
+
+    updates = {loss: {update.node for item in items for update in item.updates} for loss, items in kinds.items()}
+    before = {loss: _waited_for(graph, names) for loss, names in updates.items()}
+    order: list[Tensor] = []
+    waiting = sorted(kinds, key=made)
+    while waiting:
+        free = [one for one in waiting if not any(before[one] & updates[other] for other in waiting if other != one)]
+        order.append((free or waiting)[0])
+        waiting.remove(order[-1])
+    return order
+
+
+def _waited_for(graph: Graph, names: Iterable[str]) -> set[str]:
+    """Every node that has run before these run, by data or control."""
+    seen: set[str] = set()
+    stack = list(names)
+    while stack:
+        name = stack.pop()
+        if name not in seen:
+            seen.add(name)
+            stack.extend((*graph[name].control, *(tensor.node for tensor in graph[name].inputs)))
+    return seen
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts gradients, gradients_2, gradients_10: numbers as numbers."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _notes_on_several(graph: Graph, found: Sequence[Training]) -> tuple[str, ...]:
+    """How several losses are trained, and which slots their optimizers would share."""
+    if len(found) < 2:
+        return ()
+    names = ", then ".join(item.loss.node for item in found)
+    held = [{slot for own in item.optimizers for u in own.updates for slot in u.slots.values()} for item in found]
+    shared = sorted({slot for i, own in enumerate(held) for other in held[:i] for slot in own & other})
+    notes = (f"{len(found)} losses, one update of each for a batch: {names}",)
+    return notes + (
+        (f"the optimizers of these losses share {', '.join(shared[:4])}; each has its own here",) * bool(shared)
+    )
 
 
 def _losses(graph: Graph, optimizers: Sequence[Optimizer], applies: tuple[Node, ...]) -> list[Tensor]:
@@ -136,6 +219,7 @@ def _gradient_region(
     everything = (1 << len(gradients)) - 1
     candidates = [graph[name] for name in order if reach[name] == everything and _is_ones(graph, graph[name])]
     candidates = [node for node in candidates if node.name in named] or candidates
+    candidates = [node for node in candidates if "_grad/" not in node.name] or candidates
     if not candidates:
         raise GraphError("no loss found: the gradients do not start from one; name it with --loss")
 
@@ -247,11 +331,27 @@ def _named_loss(graph: Graph, seed: Node, named: frozenset[str]) -> Tensor | Non
     """The last node among those whose gradient TensorFlow named and that take the seed as it is."""
     takers = {name for name in graph.consumers[seed.name] if name in named}
     takers |= {copy.node for copy, source in graph.aliases.items() if source.node == seed.name and copy.node in named}
-    heads = (name.partition("_grad/")[0].split("/") for name in takers if "_grad/" in name)
-    tails = {"/".join(parts[index:]) for parts in heads for index in range(1, len(parts))}
-    found = {graph.resolve(Tensor(name)) for name in tails if name in graph}
-    before = [graph.ancestors([tensor.node]) - {tensor.node} for tensor in found]
-    ends = [tensor for tensor in found if not any(tensor.node in nodes for nodes in before if nodes)]
+    scopes = tuple(scope for scope in gradient_scopes(graph) if seed.name.startswith(scope))
+    # a sum hands its gradient on as it is: of all that was differentiated, the loss is what nothing else is made of
+    return _last(graph, seed, takers) or _last(graph, seed, {name for name in named if name.startswith(scopes)})
+
+
+def _last(graph: Graph, seed: Node, gradients: Iterable[str]) -> Tensor | None:
+    """The one node of the seed's shape, among those whose gradients these are, that no other is computed of."""
+    scopes = sorted(gradient_scopes(graph), key=len, reverse=True)
+    named = {
+        name.removeprefix(next((scope for scope in scopes if name.startswith(scope)), "")).partition("_grad/")[0]
+        for name in gradients
+        if "_grad/" in name
+    }
+    found = {graph.resolve(Tensor(name)) for name in named if name in graph}
+    order = {name: place for place, name in enumerate(graph.order(tensor.node for tensor in found))}
+    behind: set[str] = set()
+    ends = []
+    for tensor in sorted(found, key=lambda tensor: -order[tensor.node]):
+        if tensor.node not in behind:
+            ends.append(tensor)
+            behind |= graph.ancestors([tensor.node])
     shape = graph.shape(Tensor(seed.name))
     last = [tensor for tensor in ends if _may_be_loss(graph, graph[tensor.node], shape)]
     return last[0] if len(last) == 1 else None

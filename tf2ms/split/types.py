@@ -157,6 +157,9 @@ class Dropped:
 class Roles:
     """The parts of the graph. Without a loss the graph is an inference network: there is no optimizer.
 
+    Where several losses train it, as in a GAN, these are the parts as the first of them sees them, and `others` as the
+    others do: the same graph, inputs, outputs and variables, with a loss and optimizers of their own.
+    With `one_of_towers` the graph is one of several alike, whose gradients are averaged.
     `flags` are the values of what says whether the network trains (`is_training`) with which the graph was read.
     """
 
@@ -172,6 +175,8 @@ class Roles:
     preparation: Preparation | None = None
     beside: Graph | None = None
     flags: Mapping[str, bool] = field(default_factory=dict)
+    others: tuple[Roles, ...] = ()
+    one_of_towers: bool = False
 
     @property
     def training_graph(self) -> Graph:
@@ -194,9 +199,14 @@ class Roles:
         return tuple(variable.name for variable in self.variables if variable.trainable)
 
     @property
+    def losses(self) -> tuple[Roles, ...]:
+        """The parts as each loss sees them, in the order of their updates; itself where there is one or none."""
+        return (self, *self.others)
+
+    @property
     def ends(self) -> tuple[Tensor, ...]:
-        """What must be computed: the outputs, and the loss if there is one."""
-        return self.outputs if self.loss is None else (*self.outputs, self.loss)
+        """What must be computed: the outputs, and the losses if there are any."""
+        return (*self.outputs, *(own.loss for own in self.losses if own.loss is not None))
 
     def fed(self, part: str) -> tuple[Input, ...]:
         """The inputs that feed `part` ("backbone" or "loss"), in the graph's order."""

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from tf2ms.graph import Tensor
 from tf2ms.graph.types import PLACEHOLDER_OPS
-from tf2ms.lower.label import is_default_name, label
+from tf2ms.lower.label import is_default_name, label, say_nothing
 from tf2ms.lower.penalty import program_key
 from tf2ms.rules.types import Lowered, Program, Step
-from tf2ms.structure.blocks import default_name, distinct, make_block, ordered, replace_groups
+from tf2ms.structure.blocks import bare_roles, branch_names, default_name, distinct, make_block, ordered, replace_groups
 from tf2ms.structure.canonical import canonical
 from tf2ms.structure.chains import make_chains
 from tf2ms.structure.check import check_equal
 from tf2ms.structure.families import next_family
 from tf2ms.structure.flow import flow_names
 from tf2ms.structure.functions import make_functions
-from tf2ms.structure.groups import Body, Group, parts, scopes, units
+from tf2ms.structure.groups import Body, Group, attentions, parts, scopes, units
+from tf2ms.structure.letters import lettered
 from tf2ms.structure.names import MODULE_CLASSES, Names, class_name, common_tokens_dropped, identifier
+from tf2ms.structure.reuse import make_reused
 from tf2ms.structure.runs import runs
-from tf2ms.structure.training import loss_weight_names, penalty_function, schedule_block, shared_attributes
+from tf2ms.structure.training import (
+    loss_names,
+    loss_weight_names,
+    penalty_function,
+    schedule_block,
+    shared_attributes,
+    trained_apart,
+)
 from tf2ms.structure.types import Block, BlockLayer, ChainLayer, Function, Structure
 
 __all__ = ["Structure", "structure"]
 
 Finder = Callable[[Body], Iterator[Group]]
-STYLES: Mapping[str, tuple[Finder, ...]] = {"blocks": (units, scopes, parts, runs), "flat": (units,)}
+STYLES: Mapping[str, tuple[Finder, ...]] = {
+    "blocks": (attentions, units, scopes, parts, runs),
+    "flat": (units,),
+}
 
 _MIN_BLOCKS, _MIN_UNITS = 3, 4
 """So many blocks, or layers such as ConvReLU, one after the other become an nn.SequentialCell."""
@@ -43,45 +57,61 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
     """
     title = class_name(name)
     class_names = Names([*MODULE_CLASSES, title, f"{title}Loss", f"{title}WithLoss"], separator="")
-    function_names = Names(["main", "parse_args", *lowered.sums])
+    function_names = Names(["main", "parse_args", *(name for own in lowered.losses for name in own.sums)])
     blocks: list[Block] = []
     flat = canonical(lowered.network, own_names_only=style == "blocks")
     program = ordered(flat)
-    for finder in STYLES[style]:
-        program = _grouped(program, finder, blocks, class_names)
+
+    def grouped(part: Program) -> Program:
+        for finder in STYLES[style]:
+            part = _grouped(part, finder, blocks, class_names)
+        return make_chains(part, _MIN_UNITS) if style == "blocks" else part
+
     if style == "blocks":
-        program = make_chains(program, _MIN_UNITS)
+        program = make_reused(program, blocks, class_names, grouped, trained_apart(lowered))
+    program = grouped(program)
+    program, classes = lettered(program, _used(blocks, program))
     program, functions = make_functions(program, function_names)
     inputs = _input_names(lowered)
-    sums = tuple(penalty_function(name, formula) for name, formula in lowered.sums.items())
+    sums = [penalty_function(name, formula) for own in lowered.losses for name, formula in own.sums.items()]
     network = _network(program, title, inputs)
-    loss = None
-    loss_functions: list[Function] = []
-    if lowered.loss is not None:
-        body, loss_functions = make_functions(ordered(lowered.loss), function_names)
-        loss = _loss(body, f"{title}Loss", inputs, network, lowered)
-        check_equal(lowered.loss, body)
     check_equal(flat, program)
-    rates: dict[object, Block] = {}  # equal ones are one class
-    for rate in lowered.schedules:
-        if rate is not None and program_key(rate) not in rates:
-            rates[program_key(rate)] = schedule_block(rate, class_names.take("LearningRate"))
-    schedules = tuple(None if rate is None else rates[program_key(rate)] for rate in lowered.schedules)
-    used = _used(blocks, program)
-    return Structure(lowered, used, (*functions, *sums, *loss_functions), network, loss, schedules, inputs)
+    loss_functions: list[Function] = []
+    names = loss_names(lowered)
+    made = []
+    for own, name in zip(lowered.losses, names, strict=True):
+        loss = None
+        if own.loss is not None:
+            body, more = make_functions(ordered(own.loss), function_names)
+            loss_functions += more
+            cls = class_names.take(class_name(name)) if lowered.others else f"{title}Loss"
+            loss = _loss(body, cls, inputs, network, own)
+            check_equal(own.loss, body)
+        rates: dict[object, Block] = {}  # equal ones are one class
+        for rate in own.schedules:
+            if rate is not None and program_key(rate) not in rates:
+                rates[program_key(rate)] = schedule_block(rate, class_names.take("LearningRate"))
+        schedules = tuple(None if rate is None else rates[program_key(rate)] for rate in own.schedules)
+        made.append((own, name, loss, schedules))
+    functions = [*functions, *sums, *loss_functions]
+    found = [
+        Structure(own, classes, tuple(functions), network, loss, schedules, inputs, name)
+        for own, name, loss, schedules in made
+    ]
+    return replace(found[0], others=tuple(found[1:]))
 
 
 def _grouped(program: Program, finder: Finder, blocks: list[Block], class_names: Names) -> Program:
     """Turns families into classes, the smallest first, until the finder finds no more."""
     while True:
         body = Body(program)
-        family = next_family(body, finder, optional=finder is not units)
+        family = next_family(body, finder, optional=finder not in (attentions, units))
         if family is None:
             return program
         block, calls = make_block(body, family, class_names)
         blocks.append(block)
         program = replace_groups(program, family.groups, calls)
-        if finder is not units:  # a chain of blocks is no part of a larger block
+        if finder not in (attentions, units):  # a chain of blocks is no part of a larger block
             program = make_chains(program, _MIN_BLOCKS, units=False)
 
 
@@ -114,7 +144,13 @@ def _network(program: Program, name: str, inputs: Mapping[Tensor, str]) -> Block
 def _attributes(steps: Iterable[Step]) -> list[str]:
     """The attribute of each step that has a layer or weight, named as in TensorFlow; for the others a local name."""
     steps = tuple(steps)
-    wanted = [identifier("_".join(step.label)) if step.label else default_name(step) for step in steps]
+    roles = bare_roles(steps)
+    wanted = [
+        identifier("_".join((*step.label, *((roles[place],) if place in roles else ()))))
+        if step.label or place in roles
+        else default_name(step)
+        for place, step in enumerate(steps)
+    ]
     flows = any(step.flow is not None for step in steps)
     return distinct(steps, wanted, range(len(steps)) if flows else ())  # variables of loops have names of their own
 
@@ -126,8 +162,11 @@ def _tensor_names(program: Program, attributes: Iterable[str]) -> dict[Tensor, s
             own = "_".join(part for part in tensor.node.split("/")[:1])
             several = identifier(own) if step.layer is not None else f"{attribute}_{index}"
             names[tensor] = attribute if len(step.outputs) == 1 else several
+            if step.form == "{0}" and step.inputs[0] in names:
+                names[tensor] = names[step.inputs[0]]
     short = common_tokens_dropped([names[tensor] for tensor in program.outputs if tensor in names])
     chosen = [tensor for tensor in program.outputs if tensor in names]
+    names.update(branch_names(program.steps, tuple(attributes)[: len(program.steps)]))
     names.update(zip(chosen, short, strict=True))
     return names
 
@@ -146,19 +185,22 @@ def _loss(program: Program, name: str, inputs: Mapping[Tensor, str], network: Bl
 # -- inputs ----------------------------------------------------------------------------------------------------------
 
 
-_MADE_UP = ("keras_tensor", "input", "args_")
-"""Beginnings of names that Keras and tf.function make up for inputs."""
+_MADE_UP = re.compile(r"keras_tensor|inputs?(_\d+)?$|input_layer|args_")
+"""Names that Keras and tf.function make up for inputs."""
 
 
 def _input_names(lowered: Lowered) -> dict[Tensor, str]:
     """A name for each input: its own, or where TensorFlow made that up, what it is for."""
     graph, roles = lowered.layout.graph, lowered.roles
     names, found = Names(), {}
+    nameless = say_nothing([step.label for step in lowered.network.steps])
     outputs = [identifier("_".join(label(graph[tensor.node])) or "output") for tensor in roles.outputs]
     for item in (*roles.fed("backbone"), *roles.fed("loss")):
         node = roles.graph[item.tensor.node]
         own = label(node)
-        if own and own[-1].startswith(_MADE_UP):
+        if own:
+            own = (*own[:-1], re.sub(r"^serving_default_|_ph$|_placeholder$", "", own[-1]) or own[-1])
+        if own and (_MADE_UP.match(own[-1]) or nameless):
             own = ()
         if own and not (len(own) == 1 and node.op in PLACEHOLDER_OPS and is_default_name(own[0], node)):
             name = identifier("_".join(own))

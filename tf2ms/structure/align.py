@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from tf2ms.graph import Tensor
 from tf2ms.rules.types import Step
-from tf2ms.structure.groups import Body, Group, arguments_of, kind_of
+from tf2ms.structure.groups import Body, Group, arguments_of, kind_of, settings_of
+from tf2ms.structure.names import local_label
 
 _MAX_STEPS = 48
 """Larger groups are not aligned: the time is the product of their sizes."""
@@ -70,12 +71,26 @@ class _Aligner:
             alike = (step.form, len(step.inputs), mine.index) == (other.form, len(other.inputs), theirs.index)
             if alike and kind_of(step) == kind_of(other):
                 pairs = zip(step.inputs, other.inputs, strict=True)
-                best = (sum(self.cost(own, given) for own, given in pairs), None)
+                unlike = self._unlikeness(step, other)
+                best = (unlike + sum(self.cost(own, given) for own, given in pairs), None)
         for index in self._hands_on(a):
             cost = self._price(step) + self.cost(step.inputs[index], theirs)
             if cost < best[0]:
                 best = (cost, index)
         return best
+
+    def _unlikeness(self, step: Step, other: Step) -> float:
+        """How little two steps of one kind stand for each other: less than a step left out costs."""
+        if step.layer is None or other.layer is None:
+            return 0
+        one, two = settings_of(step), settings_of(other)
+        names = [local_label(item.label, group.label) for item, group in ((step, self.base), (other, self.other))]
+        differ = (
+            (one.get("group", 1) == 1) != (two.get("group", 1) == 1),
+            one.get("kernel_size") != two.get("kernel_size"),
+            names[0] != names[1] and all(names),
+        )
+        return sum(differ) / 4
 
     @staticmethod
     def _price(step: Step) -> float:

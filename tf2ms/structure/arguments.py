@@ -81,7 +81,7 @@ class _Finder:
             presence = tuple(step is not None for step in column)
             if not all(presence):
                 self.found.flags[place] = Argument(self._condition(presence) or self._flag(place, presence))
-        self.found.listed.sort(key=lambda parameter: parameter.has_default)
+        self.found.listed.sort(key=lambda parameter: (parameter.has_default, _rank(parameter)))
         return self.found
 
     # -- what varies -------------------------------------------------------------------------------------------------
@@ -92,7 +92,10 @@ class _Finder:
         for place, column in enumerate(zip(*self.instances, strict=True)):
             names = dict.fromkeys(name for step in column if step for name in settings_of(step))
             for argument in names:
-                values = tuple(settings_of(step).get(argument) if step else _MISSING for step in column)
+                values = tuple(
+                    settings_of(step).get(argument) if step else self._handed_on(place, argument, instance)
+                    for step, instance in zip(column, self.instances, strict=True)
+                )
                 present = [value for value in values if value is not _MISSING]
                 if all(value == present[0] for value in present):
                     continue
@@ -105,6 +108,15 @@ class _Finder:
                 else:
                     found.append(_Variable(kind, values, [(place, argument)]))
         return sorted(found, key=lambda item: (_MISSING in item.values, not self._is_entry(item)))
+
+    def _handed_on(self, place: int, argument: str, instance: Instance) -> object:
+        """The channels of a layer that an instance lacks: it takes and gives what the next layer there takes."""
+        outputs = self._base_step(place).outputs
+        if argument in ("in_channels", "out_channels"):
+            for other, step in enumerate(instance):
+                if step is not None and not set(outputs).isdisjoint(self._base_step(other).inputs):
+                    return settings_of(step).get("in_channels", _MISSING)
+        return _MISSING
 
     def _counts_channels(self, place: int, argument: str) -> bool:
         layer = self.base[place].layer
@@ -274,6 +286,20 @@ class _Finder:
         usual = sum(presence) * 2 >= len(presence)
         self.found.listed.append(Parameter(name, presence, "flag", usual, True))
         return name
+
+
+_ORDER = ("kernel_size", "stride", "expand")
+
+
+def _rank(parameter: Parameter) -> int:
+    """Where everybody expects a parameter: channels from the input to the output, kernel, stride, the rest."""
+    if parameter.name == "in_channels":
+        return 0
+    if parameter.name == "group":
+        return 4 + len(_ORDER)
+    if parameter.kind == "channels":
+        return 2 if parameter.name == "out_channels" else 1
+    return 3 + _ORDER.index(parameter.name) if parameter.name in _ORDER else 3 + len(_ORDER)
 
 
 def _agree(values: Sequence[object], others: Sequence[object]) -> bool:

@@ -8,11 +8,21 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tf2ms.graph import Tensor
+from tf2ms.lower.label import is_made_up
 from tf2ms.rules.types import Layer, Program, Step, Value
 from tf2ms.structure.arguments import Parameters, find_parameters
-from tf2ms.structure.groups import Body, Group, arguments_of, size_settings, unit_name
-from tf2ms.structure.motifs import describe, motif_name, shortcut_places
-from tf2ms.structure.names import Names, agreed, class_name, identifier, label_stem
+from tf2ms.structure.groups import Body, Group, arguments_of, is_activation, is_separable, size_settings, unit_name
+from tf2ms.structure.motifs import attention_roles, describe, motif_name, shortcut_places
+from tf2ms.structure.names import (
+    Names,
+    class_name,
+    identifier,
+    label_phrase,
+    label_stem,
+    local_label,
+    unnumbered,
+    without_prefix,
+)
 from tf2ms.structure.types import Block, BlockLayer, ChainLayer
 
 _SHORT = {
@@ -28,7 +38,12 @@ _SHORT = {
     "nn.LayerNorm": "norm",
     "LayerNorm2d": "norm",
     "nn.GroupNorm": "norm",
+    "nn.SoftmaxCrossEntropyWithLogits": "cross_entropy",
     "nn.Conv2dTranspose": "up",
+    "nn.Embedding": "embedding",
+    "MultiHeadAttention": "attention",
+    "ResizeBilinear": "resized",
+    "ResizeNearestNeighbor": "resized",
 }
 
 
@@ -59,6 +74,9 @@ def make_block(body: Body, family: Family, class_names: Names) -> tuple[Block, l
     attributes = _attributes(family, instances, base)
     found = find_parameters(family.base, [base, *instances], attributes)
     name = class_names.take(_class_name(family, base))
+    own = identifier(_SHORT.get(name, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)))
+    groups = tuple(replace(group, label=body.owned_label(group, own)) for group in family.groups)
+    family = replace(family, groups=groups)
     block = Block(
         name=name,
         doc=describe(family.groups, base),
@@ -112,20 +130,29 @@ def ordered(program: Program) -> Program:
 def _attributes(family: Family, instances: Sequence[Sequence[Step | None]], base: Sequence[Step]) -> list[str]:
     """A name for each step of the class: what its instances call it, without what names the instance itself."""
     if unit_name(base) is not None:
-        return distinct(base, [default_name(step) for step in base])
+        separable = len(base) > 1 and is_separable(base[0], base[1])
+        first = ["depthwise", "pointwise"] if separable else []
+        return distinct(base, [*first, *(default_name(step) for step in base[len(first) :])])
+    roles = {**bare_roles(base), **attention_roles(base, family.base)}
     shortcuts = shortcut_places(base, family.base)
-    wanted = []
+    wanted: list[str] = []
     for place, step in enumerate(base):
         local = [
-            _local_label(steps[place].label, group.label)  # type: ignore[union-attr]
+            local_label(steps[place].label, group.label)  # type: ignore[union-attr]
             for group, steps in zip(family.groups, instances, strict=True)
             if steps[place] is not None
         ]
-        known = [name for name in local if name]
-        chosen = agreed(known) if known else default_name(step)
+        named_after = [weights_name(item) for steps in instances if (item := steps[place]) is not None]
+        known = [name for name in local if name] or [name for name in named_after if name]
+        chosen = unnumbered(known) if known else roles.get(place) or default_name(step)
+        if is_activation(step):
+            chosen = default_name(step)
         if place in family.handed_on and step.layer is None:
             chosen = "residual" if step.form == "{0} + {1}" else "scaled"
         wanted.append("shortcut" if place in shortcuts else chosen)
+    held = [place for place, step in enumerate(base) if step.layer is not None and not is_activation(step)]
+    for place, short in zip(held, without_prefix([wanted[place] for place in held]), strict=True):
+        wanted[place] = short
     return distinct(base, wanted, family.handed_on)
 
 
@@ -160,24 +187,69 @@ def _has_weights(step: Step) -> bool:
     )
 
 
-def _local_label(label: tuple[str, ...], group: tuple[str, ...]) -> str:
-    """`out0` for icp3_out0 inside icp3, `conv1` for block2_1_conv inside block2; empty without a name of its own."""
-    text, prefix = "_".join(label), "_".join(group)
-    if not text or text == prefix or not prefix or not text.startswith(prefix):
-        return ""
-    text = text.removeprefix(prefix).strip("_")
-    number = re.fullmatch(r"(\d+)_([A-Za-z]+)", text)
-    return identifier(f"{number.group(2)}{number.group(1)}" if number else text)
-
-
 def default_name(step: Step) -> str:
     """A name for a step that TensorFlow left without one: conv, relu, concat."""
     layer = step.layer
     if isinstance(layer, BlockLayer) and layer.block is not None and unit_name(layer.block.program.steps):
         return default_name(layer.block.program.steps[0])
+    if isinstance(layer, ChainLayer):
+        return "blocks"
     if layer is not None:
         return _SHORT.get(layer.cls) or identifier(layer.cls.rpartition(".")[2])
-    return identifier(step.op.removesuffix("V2"))
+    return weights_name(step) or _roles(step) or _SHORT.get(step.op) or identifier(step.op.removesuffix("V2"))
+
+
+_BARE = {"{0} + {weight}": "offset", "{0} - {weight}": "offset", "{0} * {weight}": "scale", "{0} / {weight}": "scale"}
+
+
+def bare_roles(steps: Sequence[Step]) -> dict[int, str]:
+    """Bare parameters that are known by what is around them: mean and std of inputs, positions of words."""
+    makers = {tensor: place for place, step in enumerate(steps) for tensor in step.outputs}
+    found: dict[int, str] = {}
+    for place, step in enumerate(steps):
+        before = makers.get(step.inputs[0]) if len(step.inputs) == 1 and step.weights and step.layer is None else None
+        if before is None:
+            continue
+        maker = steps[before]
+        if step.form == "{0} / {weight}" and maker.form == "{0} - {weight}":
+            found |= {before: "mean", place: "std"}
+        if step.form == "{0} + {weight}" and maker.layer is not None and maker.layer.cls == "nn.Embedding":
+            found[place] = "positions"
+    return found
+
+
+def _roles(step: Step) -> str:
+    """What a bare parameter does, where the graph has no name for it."""
+    return _BARE.get(step.form, "weight") if step.weights else ""
+
+
+_GENERIC = frozenset(
+    """
+    weight weights w kernel kernels filter filters bias biases b gamma beta mean variance moving_mean moving_variance
+    variable var const readvariableop resource read cast concat axis x y embeddings embedding_weights depthwise_kernel
+    pointwise_kernel depthwise_weights pointwise_weights recurrent_kernel matrix vector
+    """.split()
+)
+"""Names of variables that say what they are to their layer, not which layer it is."""
+
+
+def weights_name(step: Step) -> str:
+    """What the step's weights are called, where the graph has named them and not the step: words, conv1 for conv1/w."""
+    held = [weight for _, weight in (*step.weights, *(step.layer.weights if step.layer else ()))]
+    if not held or held[0].value is not None:  # a constant has the name of the op that reads it
+        return ""
+    parts = held[0].variable.split("/")
+    while parts and re.sub(r"_?\d+$", "", parts[-1]).lower() in _GENERIC:
+        if parts[-1].lower() not in _GENERIC:
+            return ""  # weights_3 says nothing
+        parts.pop()
+    if not parts or is_made_up(parts[-1]) or len(re.sub(r"_?\d+$", "", parts[-1])) < _MEANS_SOMETHING:
+        return ""
+    return identifier(parts[-1])
+
+
+_MEANS_SOMETHING = 3
+"""Shorter names, such as w1, tell nothing of a layer."""
 
 
 def _local_names(steps: Sequence[Step], attributes: Sequence[str], inputs: Sequence[Tensor]) -> Mapping[Tensor, str]:
@@ -185,7 +257,26 @@ def _local_names(steps: Sequence[Step], attributes: Sequence[str], inputs: Seque
     for step, attribute in zip(steps, attributes, strict=True):
         for tensor in step.outputs:
             names[tensor] = attribute if len(step.outputs) == 1 else f"{attribute}_{tensor.index}"
-    return names
+        if REARRANGED.search(step.form) and step.layer is None and step.inputs[0] not in inputs:
+            names[step.outputs[0]] = names[step.inputs[0]]
+    return {**names, **branch_names(steps, attributes)}
+
+
+REARRANGED = re.compile(r"^\{0\}\.(reshape|transpose|swapaxes|squeeze)\(")
+"""What gives the same numbers in another shape needs no other name."""
+
+_COUNTED = re.compile(r"(conv|pool|dense|bn|block|relu|up)\d*")
+
+
+def branch_names(steps: Sequence[Step], attributes: Sequence[str]) -> Mapping[Tensor, str]:
+    """branch1, branch2 … for what a join reads, where the graph has no names for the layers: conv3, conv7 …"""
+    makers = {tensor: attribute for step, attribute in zip(steps, attributes, strict=True) for tensor in step.outputs}
+    found: dict[Tensor, str] = {}
+    for step in steps:
+        own = [tensor for tensor in step.inputs if tensor in makers]
+        if step.op == "ConcatV2" and len(own) > 2 and all(_COUNTED.fullmatch(makers[tensor]) for tensor in own):
+            found.update({tensor: f"branch{number}" for number, tensor in enumerate(own, 1)})
+    return found
 
 
 def _class_name(family: Family, steps: Sequence[Step]) -> str:
@@ -195,13 +286,18 @@ def _class_name(family: Family, steps: Sequence[Step]) -> str:
         return unit
     stems = {label_stem(group.label) for group in family.groups}
     own = stems.pop() if len(stems) == 1 else ""
-    if own.lower() in _VAGUE:
-        return motif_name(steps, family.base) or class_name(own or "block")
+    if not own or own.lower() in _VAGUE:
+        phrases = {label_phrase(group.label) for group in family.groups}
+        phrase = phrases.pop() if len(phrases) == 1 else ""
+        return motif_name(steps, family.base) or class_name(phrase or own or "block")
     return class_name(own)
 
 
 _VAGUE = frozenset(
-    {"", "block", "layer", "unit", "stage", "module", "cell", "conv", "add", "group", "model", "attention"}
+    """
+    block layer unit stage module cell conv add group model attention attn self pool res residual body features
+    bottleneck encoder decoder
+    """.split()
 )
 """Stems that any part of any network may have."""
 

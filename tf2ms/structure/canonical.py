@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 from tf2ms.graph import Tensor
@@ -11,6 +12,10 @@ from tf2ms.rules.types import Program, Step
 _COMMUTATIVE = frozenset({"{0} + {1}", "{0} * {1}"})
 
 
+def _is_own(part: str) -> bool:
+    return not is_made_up(part)
+
+
 def canonical(program: Program, own_names_only: bool = False) -> Program:
     """The program with the operands of sums and products in one order: what lies nearer to the inputs comes first.
 
@@ -18,9 +23,9 @@ def canonical(program: Program, own_names_only: bool = False) -> Program:
     alone are one class, and a shortcut reads `x + branch`. Labels lose what says nothing, with `own_names_only` also
     names such as conv2d_17, which Keras made up.
     """
-    labels = tidied(step.label for step in program.steps)
+    labels = tidied((step.label for step in program.steps), short=own_names_only)
     if own_names_only:
-        labels = {own: label[:-1] if label and is_made_up(label[-1]) else label for own, label in labels.items()}
+        labels = {own: tuple(itertools.takewhile(_is_own, label)) for own, label in labels.items()}
     depth: dict[Tensor, int] = dict.fromkeys(program.inputs, 0)
     steps: list[Step] = []
     for step in program.steps:

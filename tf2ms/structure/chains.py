@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,9 +92,19 @@ def _label(steps: Sequence[Step]) -> tuple[str, ...]:
         common.append(column[0])
     stems = {label_stem(step.label) for step in steps}
     own = stems.pop() if len(stems) == 1 else ""
+    while len(common) > 1 and common[-1] == own and re.search(r"\d", "".join(common[:-1])):
+        common.pop()  # stage_0 for stage_0_block_0, stage_0_block_1 …
     if common and "_".join(common) != own:
         return ("_".join(common),)
+    if own and own.lower() not in _COUNTABLE:
+        ends = [re.search(r"\d+$", step.label[-1]) for step in (steps[0], steps[-1])]
+        numbers = [end.group() if end else "" for end in ends]
+        return (f"{own}{numbers[0]}_to_{numbers[1]}" if all(numbers) else own,)
     return (f"{own or 'block'}s",)
+
+
+_COUNTABLE = frozenset("block layer unit stage module cell group encoder decoder branch head".split())
+"""What there can be several of; else `mixed4_to_7` says which ones they are."""
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------
@@ -107,6 +118,10 @@ class _Columns:
 
     def varying(self) -> list[str]:
         return [name for name, column in self.values.items() if any(value != column[0] for value in column)]
+
+
+_WORTH_COUNTING = 3
+"""Settings that differ are listed with how often they come only where that saves so many rows."""
 
 
 def make_table(block: Block, arguments: Sequence[Mapping[str, Value]]) -> Table:
@@ -125,9 +140,9 @@ def make_table(block: Block, arguments: Sequence[Mapping[str, Value]]) -> Table:
     early = [name for name in rest if name not in late]
     rows = _rows(block, columns, early, late)
     texts = {**fixed, **{name: name for name in varying}}
-    if all(count == 1 for *_, count in rows):
-        loop = tuple(rest)
-        return Table(block, texts, loop, tuple(tuple(row[:-1]) for row in rows), carried)
+    if len(arguments) - len(rows) < _WORTH_COUNTING:
+        each = tuple(tuple(given[name] for name in rest) for given in arguments)
+        return Table(block, texts, tuple(rest), each, carried)
     first = {name: f"{name} if index == 0 else {block.defaults[name]!r}" for name in late}
     return Table(block, {**texts, **first}, (*early, *late), tuple(map(tuple, rows)), carried, grouped=True)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from tf2ms.structure.align import Alignment, align
 from tf2ms.structure.blocks import Family, parameter_count
 from tf2ms.structure.groups import Body, Group
+from tf2ms.structure.motifs import motif_name
 
 _MAX_FORMS = 64
 """So many other forms are tried as variants of a family; more are a sign that nothing is alike."""
@@ -17,18 +18,26 @@ _MAX_FORMS = 64
 def next_family(body: Body, finder: Callable[[Body], Iterator[Group]], optional: bool) -> Family | None:
     """The smallest family that the finder gives, with its variants if `optional`; None if there is none."""
     groups = list(finder(body))
-    same = families(groups)
+    same = [family for family in families(groups) if not optional or _is_worth_it(body, family)]
     if not same:
         return None
     if not optional:
         return _family(same[0][0], same[0], {})
     chosen = next(family for family in same if not any(_holds(other, family) for other in same))
     others = [family for family in same if family is not chosen]
-    plain = _family(chosen[0], chosen, {})
-    merged = _with_variants(body, chosen, [*others, *_single(groups, same)])
-    larger = next((family for family in same if family[0].form == merged.base.form), chosen)
-    alone = max(parameter_count(body, plain), parameter_count(body, _family(larger[0], larger, {})))
-    return merged if parameter_count(body, merged) <= max(alone, 2) + 1 else plain
+    return _with_variants(body, chosen, [*others, *_single(groups, same)])
+
+
+def _is_worth_it(body: Body, family: Sequence[Group]) -> bool:
+    """Whether the class is one that names speak of, or the field, or else saves more lines than it costs."""
+    if all(group.label for group in family):
+        return True
+    steps = [body.steps[index] for index in family[0].steps]
+    return motif_name(steps, family[0]) is not None or len(family) * (len(steps) - 1) > len(steps) + _CLASS_LINES
+
+
+_CLASS_LINES = 6
+"""Lines of a class besides its layers."""
 
 
 def _holds(larger: Sequence[Group], smaller: Sequence[Group]) -> bool:
@@ -67,28 +76,50 @@ def _single(groups: Sequence[Group], same: Sequence[Sequence[Group]]) -> list[li
 
 
 def _with_variants(body: Body, family: list[Group], others: Sequence[list[Group]]) -> Family:
-    """The family with the groups that are its base, or of which it is, but for optional parts."""
-    base, members = family[0], list(family)
-    alignments: dict[Any, Alignment] = {}
-    for other in sorted(others, key=lambda other: -len(other[0].steps))[:_MAX_FORMS]:
-        # the largest form that the family fits into becomes the base
-        if _comparable(other[0], base) and (found := align(body, other[0], base)) is not None:
-            base, alignments = other[0], {family[0].form: found}
-            members = [*other, *family]
-            break
-    for other in sorted(others, key=lambda other: -len(other[0].steps))[:_MAX_FORMS]:
+    """The family with the groups that are its base, or of which it is, but for optional parts.
+
+    Each is taken in as long as the class asks for at most one parameter more than it does without.
+    """
+    found, most = _family(family[0], family, {}), 2
+    most = max(most, parameter_count(body, found))
+    tried = sorted(others, key=lambda other: -len(other[0].steps))[:_MAX_FORMS]
+    base, known = family, {}
+    for other in tried:  # the largest form that the family fits into becomes the base
+        alignment = align(body, other[0], family[0]) if _comparable(other[0], family[0]) else None
+        if alignment is not None and _is_clear(other[0], alignment.handed_on):
+            alone = max(most, parameter_count(body, _family(other[0], other, {})))
+            merged = _merged([other, family], {family[0].form: alignment})
+            if parameter_count(body, merged) <= alone + 1:
+                base, known, found, most = other, {family[0].form: alignment}, merged, alone
+                break
+    members = [base] if base is family else [base, family]
+    for other in tried:
         form = other[0].form
-        if form != base.form and form not in alignments and _comparable(base, other[0]):
-            found = align(body, base, other[0])
-            agreed = {place: choice for item in alignments.values() for place, choice in item.handed_on.items()}
-            if found is not None and all(
-                agreed.get(place, choice) == choice for place, choice in found.handed_on.items()
-            ):
-                alignments[form] = found
-                members += other
-    members = _apart(sorted(members, key=lambda group: (-len(group.steps), group.steps)))
-    kept = [group for group in members if group.form == base.form or group.form in alignments]
-    return _family(base, kept, alignments)
+        alignment = None
+        if form != base[0].form and form not in known and _comparable(base[0], other[0]):
+            alignment = align(body, base[0], other[0])
+        handed_on = {place: choice for item in known.values() for place, choice in item.handed_on.items()}
+        if alignment is None or any(handed_on.get(at, way) != way for at, way in alignment.handed_on.items()):
+            continue
+        merged = _merged([*members, other], {**known, form: alignment})
+        if _is_clear(base[0], merged.handed_on) and parameter_count(body, merged) <= most + 1:
+            members.append(other)
+            known[form], found = alignment, merged
+    return found
+
+
+def _merged(families: Sequence[list[Group]], alignments: dict[Any, Alignment]) -> Family:
+    """One class of several forms; of groups that overlap the larger one."""
+    every = sorted((group for family in families for group in family), key=lambda item: (-len(item.steps), item.steps))
+    base = families[0][0]
+    groups = _apart(every)
+    used = {form: found for form, found in alignments.items() if any(group.form == form for group in groups)}
+    return _family(base, groups, used)
+
+
+def _is_clear(base: Group, optional: Collection[int]) -> bool:
+    """Whether most of the class is there in every instance: else two classes are clearer than one of conditions."""
+    return len(optional) <= max(2, len(base.steps) // 3)
 
 
 def _comparable(larger: Group, smaller: Group) -> bool:

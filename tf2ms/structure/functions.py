@@ -8,7 +8,7 @@ from typing import Any
 
 from tf2ms.graph import Tensor
 from tf2ms.rules.types import Program, Step
-from tf2ms.structure.blocks import ordered
+from tf2ms.structure.blocks import REARRANGED, default_name, ordered
 from tf2ms.structure.groups import Body
 from tf2ms.structure.names import Names, identifier
 from tf2ms.structure.types import Call, Function
@@ -25,6 +25,9 @@ _MOTIFS: Mapping[tuple[str, ...], tuple[str, str]] = {
 
 _MAX_STEPS = 24
 
+_MAX_INPUTS = 4
+"""A function of more arguments is harder to read than the formula."""
+
 
 def make_functions(program: Program, names: Names) -> tuple[Program, list[Function]]:
     """The program with its repeated formulas called by name; the formula that saves most comes first.
@@ -39,7 +42,7 @@ def make_functions(program: Program, names: Names) -> tuple[Program, list[Functi
         for index, step in enumerate(body.steps):
             if _is_formula(step) and len(step.outputs) == 1:
                 members, inputs = _tree(body, index)
-                if 2 <= len(members) <= _MAX_STEPS:
+                if 2 <= len(members) <= _MAX_STEPS and len(inputs) <= _MAX_INPUTS:
                     found[_key(body, members, inputs)].append((members, inputs))
         best = max(
             found.values(), key=lambda trees: ((len(trees) - 1) * len(trees[0][0]), len(trees[0][0])), default=[]
@@ -94,12 +97,18 @@ def _function(body: Body, tree: tuple[list[int], tuple[Tensor, ...]], names: Nam
     members, inputs = tree
     steps = tuple(body.steps[index] for index in members)
     ops = tuple(step.op for step in steps)
-    name, doc = _MOTIFS.get(ops, ("_".join(identifier(op) for op in reversed(ops[-3:])), "A formula of the graph."))
+    name, doc = _MOTIFS.get(
+        ops, ("_".join(identifier(op.removesuffix("V2")) for op in reversed(ops[-3:])), "A formula of the graph.")
+    )
     arguments = ["x"] if len(inputs) == 1 else ["x", "y", "z"][: len(inputs)]
+    if "Softmax" in ops and sum("matmul" in step.form for step in steps) == 2 and len(inputs) == 3:
+        name, doc, arguments = "attention", "Scaled dot-product attention.", ["query", "key", "value"]
     if len(inputs) > 3:
         arguments = [f"x{number}" for number in range(1, len(inputs) + 1)]
     local = dict(zip(inputs, arguments, strict=True))
-    local.update({tensor: identifier(step.op) for step in steps for tensor in step.outputs})
+    for step in steps:
+        kept = REARRANGED.search(step.form)
+        local.update(dict.fromkeys(step.outputs, local[step.inputs[0]] if kept else default_name(step)))
     return Function(names.take(name), doc, Program(steps, inputs, steps[-1].outputs), local)
 
 

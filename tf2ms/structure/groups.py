@@ -7,6 +7,7 @@ group steps (scopes, numbered siblings) the groups must still have the same form
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -69,6 +70,25 @@ class Body:
         """The one step that reads the one output of step `index`, if so."""
         users = [user for tensor in self.steps[index].outputs for user in self.readers.get(tensor, ())]
         return users[0] if len(users) == 1 and users[0] >= 0 else None
+
+    @cached_property
+    def _named_alike(self) -> Counter[tuple[str, ...]]:
+        """How many steps with weights have each prefix of a label, by scopes or by numbers."""
+        return Counter(
+            prefix
+            for step in self.steps
+            if has_weights(step)
+            for prefix in {*numbered_prefixes(step.label), *(step.label[:depth] for depth in range(1, _MAX_DEPTH))}
+        )
+
+    def owned_label(self, group: Group, name: str) -> tuple[str, ...]:
+        """The group's label; with `name` behind it where steps outside of the group go by that label too."""
+        label = group.label
+        inside = sum(has_weights(self.steps[index]) for index in group.steps)
+        if not label or self._named_alike[label] <= inside:
+            return label
+        is_scope = any(step.label[: len(label)] == label and len(step.label) > len(label) for step in self.steps)
+        return (*label, name) if is_scope else (*label[:-1], f"{label[-1]}_{name}")
 
     def sources(self, index: int) -> list[int]:
         """The steps that step `index` reads."""
@@ -190,17 +210,46 @@ def units(body: Body) -> Iterator[Group]:
         members = [start]
         while (follower := body.only_reader(members[-1])) is not None:
             layer = body.steps[follower].layer
-            if layer is None or layer.cls not in _UNIT_PARTS:
+            pointwise = len(members) == 1 and is_separable(step, body.steps[follower])
+            if layer is None or (layer.cls not in _UNIT_PARTS and not pointwise):
                 break
             members.append(follower)
-        if len(members) > 1:
+        before = body.sources(start)
+        if len(members) > 1 and not (len(before) == 1 and _leads(body, before[0], start)):
             group = body.group(members, step.label)
             if group is not None:
                 yield group
 
 
+def _leads(body: Body, index: int, start: int) -> bool:
+    """Whether step `index` is the depthwise part of the separable convolution that goes on with `start`."""
+    return body.only_reader(index) == start and is_separable(body.steps[index], body.steps[start])
+
+
+def is_separable(first: Step, second: Step) -> bool:
+    """Whether the two are a depthwise convolution and the one of kernel 1 that joins its channels."""
+    pointwise = second.layer is not None and second.layer.cls == "nn.Conv2d" and not is_depthwise(second)
+    return is_depthwise(first) and pointwise and arguments_of(second).get("kernel_size") == 1
+
+
+def is_depthwise(step: Step) -> bool:
+    """Whether the layer is a convolution of each channel by itself."""
+    given = arguments_of(step)
+    alone = step.layer is not None and step.layer.cls == "nn.Conv2d" and given.get("group", 1) not in (None, 1)
+    return alone and given.get("group") == given.get("in_channels")
+
+
+def is_activation(step: Step) -> bool:
+    """Whether the step is a layer such as ReLU, which has no weights."""
+    return step.layer is not None and step.layer.cls in _ACTIVATIONS
+
+
 def unit_name(steps: Iterable[Step]) -> str | None:
     """The usual name of a chain of layers: ConvReLU; None if it is no unit."""
+    steps = tuple(steps)
+    if len(steps) > 1 and is_separable(steps[0], steps[1]):
+        rest = unit_name(steps[1:])
+        return rest and f"Separable{rest}"
     classes = [step.layer.cls if step.layer else "" for step in steps]
     known = {**_UNIT_STARTS, **_UNIT_PARTS}
     if not classes or classes[0] not in _UNIT_STARTS or any(cls not in known for cls in classes):
@@ -208,10 +257,90 @@ def unit_name(steps: Iterable[Step]) -> str | None:
     return "".join(known[cls] for cls in classes)
 
 
+def attentions(body: Body) -> Iterator[Group]:
+    """Attention: from the dense layers that lead to a softmax between two products, to the one behind them."""
+    for index, step in enumerate(body.steps):
+        if step.layer is None and step.form.startswith("ops.softmax({0}"):
+            members = _attention(body, index)
+            if sum(has_weights(body.steps[member]) for member in members) == 4:
+                group = body.group(members, majority([body.steps[member].label for member in sorted(members)]))
+                if group is not None:
+                    yield group
+
+
+def _attention(body: Body, softmax: int) -> set[int]:
+    """The steps from the dense layers above the softmax to the one below it; nothing if there are none."""
+    last: int | None = softmax
+    products = 0
+    while last is not None and not has_weights(body.steps[last]):
+        last = body.only_reader(last)
+        products += last is not None and len(body.steps[last].inputs) == 2
+    if last is None or products != 1 or not _is_dense(body.steps[last]):
+        return set()
+    above: set[int] = set()
+    first: set[int] = set()
+    stack = body.sources(last)
+    while stack and len(above) < _MAX_REGION:
+        index = stack.pop()
+        if index not in above and not has_weights(body.steps[index]):
+            above.add(index)
+            stack.extend(body.sources(index))
+        elif _is_dense(body.steps[index]):
+            first.add(index)
+    reached = set(first)
+    for index in sorted(above):
+        if any(source in reached for source in body.sources(index)):
+            reached.add(index)  # a mask, made elsewhere of other things, is an input
+    return {*reached, last}
+
+
+def _is_dense(step: Step) -> bool:
+    return step.layer is not None and step.layer.cls == "nn.Dense"
+
+
 def parts(body: Body) -> Iterator[Group]:
     """Blocks of a network: what lies between a fork and its join, and what a numbered name holds together."""
-    yield from regions(body)
+    found = list(regions(body))
+    yield from found
+    yield from _without_sum(body, found)
     yield from numbered(body)
+
+
+def _without_sum(body: Body, found: Sequence[Group]) -> Iterator[Group]:
+    """Where the names say nothing: the layers of a residual block elsewhere, with no sum around them."""
+    taken = {index for group in found for index in group.steps}
+    chains: dict[tuple[Any, ...], None] = {}
+    for group in found:
+        *layers, last = group.steps
+        is_chain = all(body.only_reader(a) == b for a, b in itertools.pairwise(group.steps))
+        if body.steps[last].form == "{0} + {1}" and is_chain and not group.label and len(layers) > 1:
+            chains[tuple(_shape_of_use(body.steps[index]) for index in layers)] = None
+    for start in range(len(body.steps)):
+        for chain in chains:
+            members = _following(body, start, chain)
+            if members and taken.isdisjoint(members):
+                alone = body.group(members, ())
+                if alone is not None:
+                    taken.update(members)
+                    yield alone
+
+
+def _following(body: Body, start: int, chain: Sequence[Any]) -> list[int]:
+    """The steps from `start` on that are of these kinds, each reading just the one before; nothing if they are not."""
+    members: list[int] = []
+    index: int | None = start
+    for kind in chain:
+        if index is None or _shape_of_use(body.steps[index]) != kind:
+            return []
+        members.append(index)
+        index = body.only_reader(index)
+    return members
+
+
+def _shape_of_use(step: Step) -> tuple[Any, ...]:
+    """A layer's kind, and of what size the kernel is and whether channels are taken one by one."""
+    given = arguments_of(step)
+    return step.form, kind_of(step), given.get("kernel_size"), given.get("group", 1) in (None, 1)
 
 
 def regions(body: Body) -> Iterator[Group]:
@@ -240,7 +369,7 @@ def regions(body: Body) -> Iterator[Group]:
             layer = body.steps[follower].layer if follower is not None else None
             if follower is not None and layer is not None and layer.cls in _ACTIVATIONS:
                 members.add(follower)
-            group = body.group(members, majority([body.steps[index].label for index in members]))
+            group = body.group(members, majority([body.steps[index].label for index in sorted(members)]))
             if group is not None and len(group.inputs) == 1:
                 yield group
 
@@ -262,12 +391,21 @@ def _between(body: Body, fork: Any, join: int) -> set[int]:
 def majority(labels: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """The scope or the numbered prefix that most of the labels share: ("icp3",) for icp3_out0, icp3_pool …"""
     labels = [label for label in labels if label]
-    prefixes = Counter(prefix for label in labels for prefix in {*numbered_prefixes(label), label[:-1]} if prefix)
+    scopes_ = {label[:depth] for label in labels for depth in range(1, len(label))}
+    prefixes = Counter(
+        prefix
+        for label in labels
+        for prefix in {*numbered_prefixes(label), label if label in scopes_ or _is_numbered(label) else label[:-1]}
+        if prefix
+    )
     best = max(prefixes, key=lambda prefix: (prefixes[prefix], len(prefix[-1]), len(prefix), prefix), default=())
     if best and prefixes[best] * 2 > len(labels):
         return best
-    last = labels[-1][-1] if labels else ""
-    return labels[-1] if re.search(r"\d$", last) and not is_made_up(last) else ()
+    return labels[-1] if labels and _is_numbered(labels[-1]) else ()
+
+
+def _is_numbered(label: tuple[str, ...]) -> bool:
+    return bool(label) and re.search(r"\d$", label[-1]) is not None and not is_made_up(label[-1])
 
 
 def numbered_prefixes(label: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tf2ms.graph import Tensor
 from tf2ms.rules.types import Step
-from tf2ms.structure.groups import Group, arguments_of, unit_name
+from tf2ms.structure.groups import Group, arguments_of, is_depthwise, is_separable, unit_name
 from tf2ms.structure.names import plain_text
 from tf2ms.structure.types import BlockLayer
 
@@ -21,9 +22,10 @@ def motif_name(steps: Sequence[Step], group: Group) -> str | None:
         last = next((step for step in steps if step.outputs == last.inputs), steps[0])
     adds, scales, joins = (last.form == "{0} + {1}", last.form == "{0} * {1}", last.op == "ConcatV2")
     if "Softmax" in ops and sum("matmul" in step.form for step in steps) == 2:
-        return "MultiHeadAttention"
-    if "MultiHeadAttention" in classes and "nn.LayerNorm" in classes and "nn.Dense" in classes:
-        return "TransformerEncoderLayer"
+        return "TransformerEncoderLayer" if "nn.LayerNorm" in classes else "MultiHeadAttention"
+    if "MultiHeadAttention" in classes and "nn.LayerNorm" in classes:
+        several = classes.count("MultiHeadAttention") > 1
+        return "TransformerDecoderLayer" if several else "TransformerEncoderLayer"
     if scales and "Mean" in ops and "Sigmoid" in ops:
         return "SqueezeExcite"
     if depthwise == [False, True, False] and kernels[0] == kernels[2] == 1:
@@ -40,6 +42,14 @@ def motif_name(steps: Sequence[Step], group: Group) -> str | None:
         return "Inception"
     if kernels == [3, 3] and len(steps) == 2:
         return "DoubleConv"
+    if kernels == [1] and classes[-1] == "nn.AvgPool2d" and "nn.BatchNorm2d" in classes:
+        return "Transition"
+    if sum(cls.startswith("SeparableConv") for cls in classes) > 1:
+        return "SeparableConvBlock"
+    if len(kernels) > 1 and len(kernels) + classes.count("nn.MaxPool2d") == len(steps):
+        return "ConvBlock"
+    if adds and classes.count("nn.Dense") == 2 and not convolutions:
+        return "FeedForward"
     return None
 
 
@@ -64,8 +74,7 @@ def _is_depthwise(step: Step) -> bool:
     layer = step.layer
     if isinstance(layer, BlockLayer) and layer.inner and layer.inner[0] is not None:
         return _is_depthwise(layer.inner[0])
-    arguments = arguments_of(step)
-    return arguments.get("group", 1) not in (None, 1) and arguments.get("group") == arguments.get("in_channels")
+    return is_depthwise(step)
 
 
 def shortcut_places(steps: Sequence[Step], group: Group) -> set[int]:
@@ -79,6 +88,34 @@ def shortcut_places(steps: Sequence[Step], group: Group) -> set[int]:
     }
 
 
+def attention_roles(steps: Sequence[Step], group: Group) -> dict[int, str]:
+    """What attention's dense layers are, by what reads them: query, key, value, output."""
+    makers = {tensor: place for place, step in enumerate(steps) for tensor in step.outputs}
+    products = [step for step in steps if step.layer is None and len(step.inputs) == 2 and "matmul" in step.form]
+    if len(products) != 2 or motif_name(steps, group) != "MultiHeadAttention":
+        return {}
+
+    def dense_before(tensor: Tensor) -> int | None:
+        place = makers.get(tensor)
+        while place is not None and steps[place].layer is None and len(steps[place].inputs) == 1:
+            place = makers.get(steps[place].inputs[0])
+        return place if place is not None and steps[place].layer is not None else None
+
+    roles = {}
+    values = [tensor for tensor in products[1].inputs if dense_before(tensor) is not None]
+    for tensor, role in zip((*products[0].inputs, *values), ("query", "key", "value"), strict=False):
+        place = dense_before(tensor)
+        if place is not None:
+            roles[place] = role
+    last = dense_before(group.outputs[0])
+    if last is None or len(roles) < 3:
+        return {}
+    for place, step in enumerate(steps):
+        if step.op == "Softmax":
+            roles |= {place: "weights", makers[step.inputs[0]]: "scores"}
+    return {**roles, last: "output"}
+
+
 _MAX_LISTED = 60
 """Names longer than this together are given as the first and the last."""
 
@@ -89,12 +126,15 @@ def describe(groups: Sequence[Group], steps: Sequence[Step]) -> str:
         words = {
             "nn.Conv2d": "Convolution",
             "nn.Conv1d": "Convolution",
+            "nn.Conv2dTranspose": "Transposed convolution",
             "nn.Dense": "Dense layer",
             "nn.BatchNorm1d": "batch normalisation",
             "nn.BatchNorm2d": "batch normalisation",
         }
         parts = [words.get(step.layer.cls, step.layer.cls.removeprefix("nn.")) for step in steps if step.layer]
-        return f"{parts[0]}, then {' and '.join(parts[1:])}."
+        if is_separable(*steps[:2]):
+            parts = ["Convolution of each channel by itself, then across channels", *parts[2:]]
+        return f"{parts[0]}, then {' and '.join(parts[1:])}." if len(parts) > 1 else f"{parts[0]}."
     labels = list(dict.fromkeys(plain_text("/".join(group.label)) for group in groups if group.label))
     if len(labels) < len(groups):
         return f"A block that the network has {len(groups)} times."

@@ -104,6 +104,21 @@ def label_stem(label: Sequence[str]) -> str:
     return "" if not tokens else tokens[-1] if re.search(r"\d", label[-1]) else label[-1]
 
 
+def label_phrase(label: Sequence[str]) -> str:
+    """The words before a label's number: downsampling_block for downsampling_block_0; else empty."""
+    return re.sub(r"_?\d+$", "", label[-1]) if label and re.fullmatch(r"[A-Za-z_]+\d*", label[-1]) else ""
+
+
+def local_label(label: tuple[str, ...], group: tuple[str, ...]) -> str:
+    """`out0` for icp3_out0 inside icp3, `conv1` for block2_1_conv inside block2; empty without a name of its own."""
+    text, prefix = "_".join(label), "_".join(group)
+    if not text or text == prefix or not prefix or not text.startswith(prefix):
+        return ""
+    text = text.removeprefix(prefix).strip("_")
+    number = re.fullmatch(r"(\d+)_([A-Za-z]+)", text)
+    return identifier(f"{number.group(2)}{number.group(1)}" if number else text)
+
+
 def common_tokens_dropped(names: Sequence[str]) -> list[str]:
     """Names without the words that all of them share: cls1_fc_pose_xyz, cls2_fc_pose_xyz … give cls1_xyz …"""
     words = [name.split("_") for name in names]
@@ -116,6 +131,25 @@ def common_tokens_dropped(names: Sequence[str]) -> list[str]:
         if len(set(short)) == len(names) and all(name and not name[0].isdigit() for name in short)
         else list(names)
     )
+
+
+def without_prefix(names: Sequence[str]) -> list[str]:
+    """Names without the words that all of them begin with: se_reduce, se_expand give reduce, expand."""
+    words = [name.split("_") for name in names]
+    shared = 0
+    if len(names) > 1:
+        while len({tuple(word[: shared + 1]) for word in words}) == 1 and all(len(word) > shared + 1 for word in words):
+            shared += 1
+    short = ["_".join(word[shared:]) for word in words]
+    return short if all(name[:1].isalpha() for name in short) else list(names)
+
+
+def unnumbered(names: Sequence[str]) -> str:
+    """The agreed name; where the names are one and the same but for a number at the end, that without a number."""
+    stems = {re.sub(r"_?\d+$", "", name) for name in names}
+    if 1 < len(set(names)) == len(names) and len(stems) == 1 and "" not in stems:
+        return stems.pop()
+    return agreed(names)
 
 
 def agreed(names: Sequence[str]) -> str:

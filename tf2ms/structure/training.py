@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from tf2ms.graph import Tensor
 from tf2ms.rules.types import Lowered, Program, Step, layer_key
+from tf2ms.split import Roles
 from tf2ms.structure.blocks import default_name, distinct, ordered
 from tf2ms.structure.names import Names, identifier
-from tf2ms.structure.types import Block, Function, parameters_of
+from tf2ms.structure.types import Block, BlockLayer, Function, parameters_of
 
 
 def schedule_block(program: Program, name: str) -> Block:
@@ -35,11 +37,56 @@ def penalty_function(name: str, formula: Program) -> Function:
     return Function(name, "What the loss adds for one weight.", block.program, block.names)
 
 
+def loss_names(lowered: Lowered) -> tuple[str, ...]:
+    """What each of several losses is called: by its node, a copy of it, or what it trains."""
+    if not lowered.others:
+        return ("loss",)
+    taken = Names(["train_step", "network"])
+    return tuple(taken.take(identifier(_loss_name(own, number + 1))) for number, own in enumerate(lowered.losses))
+
+
+def _loss_name(lowered: Lowered, number: int) -> str:
+    roles = lowered.roles
+    graph, loss = roles.training_graph, roles.loss
+    assert loss is not None
+    own = [loss.node, *(copy.node for copy, tensor in graph.aliases.items() if tensor == loss)]
+    said = [name.rpartition("/")[2] for name in own if _NAMED_LOSS.search(name.rpartition("/")[2])]
+    if said:
+        return min(said, key=len)
+    trained = [variable.name.split("/") for variable in roles.variables if variable.tensor.node in _trained(roles)]
+    scopes = {parts[0] for parts in trained if len(parts) > 1}
+    return f"{scopes.pop()}_loss" if len(scopes) == 1 else f"loss_{number}"
+
+
+def trained_apart(lowered: Lowered) -> list[frozenset[str]]:
+    """The variables that each of several losses trains, by name; none where there is one loss."""
+    if not lowered.others:
+        return []
+    nodes = [_trained(own.roles) for own in lowered.losses]
+    return [frozenset(v.name for v in lowered.roles.variables if v.tensor.node in own) for own in nodes]
+
+
+_NAMED_LOSS = re.compile(r"(?i)loss|cost|error|objective")
+
+
+def _trained(roles: Roles) -> set[str]:
+    return {variable for optimizer in roles.optimizers for variable in optimizer.variables}
+
+
 def shared_attributes(steps: Sequence[Step], attributes: Sequence[str]) -> tuple[str, ...]:
     """The attributes, one and the same for steps that are calls of one layer."""
     first: dict[object, str] = {}
-    keys = [layer_key(step) for step in steps]
+    keys = [call_key(step) for step in steps]
     return tuple(a if key is None else first.setdefault(key, a) for key, a in zip(keys, attributes, strict=True))
+
+
+def call_key(step: Step) -> object | None:
+    """Equal for calls of one layer, or of one use of a class. None for what holds no weights."""
+    layer = step.layer
+    if not isinstance(layer, BlockLayer) or layer.block is None:
+        return layer_key(step)
+    held = tuple(weight.variable for _, weight in parameters_of(layer.block, layer.inner))
+    return (layer.block.name, layer.arguments, held) if held else None
 
 
 def parameter_names(lowered: Lowered, network: Block) -> dict[str, str]:

@@ -99,7 +99,8 @@ class Function:
 class Structure:
     """Classes and functions in the order in which they must be defined, the network and the loss last.
 
-    `schedules` are the learning rates of the optimizers, None where one is constant.
+    `schedules` are the learning rates of the optimizers, None where one is constant. `others` share all but loss and
+    training where there are several losses; `loss_name` is then what each is called.
     """
 
     lowered: Lowered
@@ -109,6 +110,13 @@ class Structure:
     loss: Block | None
     schedules: tuple[Block | None, ...] = ()
     inputs: Mapping[Tensor, str] = field(default_factory=lambda: MappingProxyType({}))
+    loss_name: str = "loss"
+    others: tuple[Structure, ...] = ()
+
+    @property
+    def losses(self) -> tuple[Structure, ...]:
+        """The structure as each loss sees it, in the order of their updates."""
+        return (self, *self.others)
 
 
 def parameters_of(

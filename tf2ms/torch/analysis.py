@@ -11,197 +11,28 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import libcst as cst
 
 from tf2ms.torch import table
-from tf2ms.torch.values import INT, NONE, SIZE, TENSOR, TENSORS, UNKNOWN, Value, element, join
+from tf2ms.torch.scopes import (
+    ClassInfo,
+    FunctionInfo,
+    Scope,
+    bound_names,
+    class_kind,
+    dotted,
+    integer,
+    is_hidden,
+    is_library,
+    parameters_of,
+)
+from tf2ms.torch.tells import columns_of, owner_by_name, told_by_use
+from tf2ms.torch.values import INT, NONE, PARAMETER, PARAMETERS, SIZE, TENSOR, TENSORS, UNKNOWN, Value, element, join
 
-LIBRARIES = ("torch", "torchvision")
-# What an object with a state is called, by kind.
-OWNERS = {
-    "optimizer": ("opt",),
-    "scheduler": ("sched",),
-    "scaler": ("scaler",),
-    "module": ("model", "net", "encoder", "decoder", "generator", "discriminator"),
-}
-# Methods that only tensors, optimizers or modules have: they tell what an unannotated parameter is.
-TELLS = {
-    "module": {"parameters", "named_parameters", "load_state_dict", "named_modules", "modules", "named_children"},
-    "optimizer": {"param_groups"},
-    "tensor": {
-        *(
-            [
-                "backward",
-                "unsqueeze",
-                "permute",
-                "contiguous",
-                "masked_fill",
-                "is_cuda",
-                "requires_grad_",
-                "softmax",
-                "log_softmax",
-            ]
-        ),
-        *(["sigmoid", "tanh", "relu", "unsqueeze_", "expand_as", "size()", "dim()"]),
-    },
-}
 PARAMETER_ATTRIBUTES = {"weight", "bias", "in_proj_weight", "in_proj_bias", "running_mean", "running_var"}
 IMPORTED = object()  # marks a symbol that a name holds by an import, not by an assignment
 _BUILTINS = frozenset(dir(builtins))
-
-
-@dataclass
-class Scope:
-    """Names of one function, class or module."""
-
-    names: dict[str, Value] = field(default_factory=dict)
-    bound: frozenset[str] = frozenset()
-    outer: Scope | None = None
-    is_class: bool = False
-    returns: list[Value] = field(default_factory=list)
-    function: FunctionInfo | None = None
-
-    def find(self, name: str) -> Value:
-        """The value of a name; unknown when it is bound here but not yet assigned."""
-        scope: Scope | None = self
-        first = True
-        while scope is not None:
-            if not (scope.is_class and not first):
-                if name in scope.names:
-                    return scope.names[name]
-                if name in scope.bound:
-                    return UNKNOWN
-            first = False
-            scope = scope.outer
-        return UNKNOWN
-
-
-@dataclass
-class FunctionInfo:
-    """A function of the user's."""
-
-    node: cst.FunctionDef | cst.Lambda
-    scope: Scope
-    owner: ClassInfo | None = None
-    result: Value = UNKNOWN
-    done: bool = False
-    busy: bool = False
-    tries: int = 0
-    seen: tuple[Value, ...] = ()
-
-
-@dataclass
-class ClassInfo:
-    """A class of the user's; `kind` is what its instances are ("module", "dataset", "function", "object")."""
-
-    name: str
-    node: cst.ClassDef
-    scope: Scope
-    bases: list[Value]
-    kind: str
-    methods: dict[str, FunctionInfo] = field(default_factory=dict)
-    attributes: dict[str, Value] = field(default_factory=dict)
-
-    def method(self, name: str) -> FunctionInfo | None:
-        """The method, its own or inherited."""
-        if name in self.methods:
-            return self.methods[name]
-        for base in self.bases:
-            if isinstance(base.of, ClassInfo) and (found := base.of.method(name)):
-                return found
-        return None
-
-    def attribute(self, name: str) -> Value:
-        """The instance attribute, its own or inherited."""
-        if name in self.attributes:
-            return self.attributes[name]
-        for base in self.bases:
-            if isinstance(base.of, ClassInfo) and (found := base.of.attribute(name)):
-                return found
-        return UNKNOWN
-
-
-def dotted(node: cst.CSTNode) -> str:
-    """`a.b.c` as text, "" for anything else."""
-    if isinstance(node, cst.Name):
-        return node.value
-    if isinstance(node, cst.Attribute) and (left := dotted(node.value)):
-        return f"{left}.{node.attr.value}"
-    return ""
-
-
-def is_library(name: str) -> bool:
-    """Whether a dotted name is PyTorch's."""
-    return name.partition(".")[0] in LIBRARIES
-
-
-class _Bound(cst.CSTVisitor):
-    """The names that a block binds itself."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        self.outside: set[str] = set()
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-        self.names.add(node.name.value)
-        return False
-
-    def visit_ClassDef(self, node: cst.ClassDef) -> bool:
-        self.names.add(node.name.value)
-        return False
-
-    def visit_Lambda(self, node: cst.Lambda) -> bool:
-        return False
-
-    def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
-        self._target(node.target)
-
-    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
-        self._target(node.target)
-
-    def visit_AugAssign(self, node: cst.AugAssign) -> None:
-        self._target(node.target)
-
-    def visit_For(self, node: cst.For) -> None:
-        self._target(node.target)
-
-    def visit_AsName(self, node: cst.AsName) -> None:
-        self._target(node.name)
-
-    def visit_NamedExpr(self, node: cst.NamedExpr) -> None:
-        self._target(node.target)
-
-    def visit_Global(self, node: cst.Global) -> None:
-        self.outside.update(item.name.value for item in node.names)
-
-    def visit_Nonlocal(self, node: cst.Nonlocal) -> None:
-        self.outside.update(item.name.value for item in node.names)
-
-    def visit_ImportAlias(self, node: cst.ImportAlias) -> bool:
-        if node.asname is None:
-            self.names.add(dotted(node.name).partition(".")[0])
-        else:
-            self._target(node.asname.name)
-        return False
-
-    def _target(self, node: cst.CSTNode) -> None:
-        if isinstance(node, cst.Name):
-            self.names.add(node.value)
-        elif isinstance(node, cst.Tuple | cst.List):
-            for item in node.elements:
-                self._target(item.value)
-        elif isinstance(node, cst.StarredElement):
-            self._target(node.value)
-
-
-def bound_names(nodes: Iterable[cst.CSTNode]) -> set[str]:
-    """The names that statements bind in their own scope."""
-    finder = _Bound()
-    for node in nodes:
-        node.visit(finder)
-    return finder.names - finder.outside
 
 
 class Analysis:
@@ -279,7 +110,9 @@ class Analysis:
         before = self.eval(node.target, scope)
         if before.kind in ("list", "tuple"):
             value = Value("list", items=(element(value) or element(before),))
-        self.bind(node.target, TENSOR if TENSOR in (before, value) else join(before, value), scope)
+        if before != TENSOR:
+            before = TENSOR if value == TENSOR else join(before, value)
+        self.bind(node.target, before, scope)
 
     def do_Return(self, node: cst.Return, scope: Scope) -> None:
         value = self.eval(node.value, scope) if node.value is not None else NONE
@@ -386,7 +219,7 @@ class Analysis:
 
     def signature(self, params: cst.Parameters, scope: Scope) -> None:
         """Default values and annotations are expressions too."""
-        for param in _parameters(params):
+        for param in parameters_of(params):
             if param.default is not None:
                 self.eval(param.default, scope)
             if param.annotation is not None:
@@ -398,7 +231,7 @@ class Analysis:
         bases = [self.eval(argument.value, scope) for argument in node.bases]
         for argument in node.keywords:
             self.eval(argument.value, scope)
-        info = ClassInfo(node.name.value, node, scope, bases, _class_kind(bases))
+        info = ClassInfo(node.name.value, node, scope, bases, class_kind(bases))
         self.classes[node] = info
         self.all_names.add(node.name.value)
         scope.names[node.name.value] = Value("class", node.name.value, of=info)
@@ -424,11 +257,11 @@ class Analysis:
         self.depth += 1
         node = info.node
         body: Sequence[cst.CSTNode] = node.body.body if isinstance(node, cst.FunctionDef) else [node.body]
-        names = {p.name.value for p in _parameters(node.params)}
+        names = {p.name.value for p in parameters_of(node.params)}
         scope = Scope(outer=info.scope, bound=frozenset(bound_names(body) | names), function=info)
         self.scopes[node] = scope
         self.all_names |= names
-        for position, param in enumerate(_parameters(node.params)):
+        for position, param in enumerate(parameters_of(node.params)):
             scope.names[param.name.value] = self.parameter(info, param, position, (arguments or {}), scope)
         if isinstance(node, cst.Lambda):
             info.result = self.eval(node.body, scope)
@@ -502,7 +335,7 @@ class Analysis:
 
     def call(self, info: FunctionInfo, args: Sequence[cst.Arg], values: Sequence[Value], bound: bool) -> Value:
         """Runs a function of the user's with the values of a call."""
-        params = [p for p in _parameters(info.node.params) if not p.star or p.star == ""]
+        params = [p for p in parameters_of(info.node.params) if not p.star or p.star == ""]
         if bound:
             params = params[1:]
         arguments: dict[str, Value] = {}
@@ -541,7 +374,7 @@ class Analysis:
             return Value("bool")
         found = scope.find(node.value)
         return found or (
-            Value("builtin", node.value) if node.value in _BUILTINS and not _hidden(node.value, scope) else found
+            Value("builtin", node.value) if node.value in _BUILTINS and not is_hidden(node.value, scope) else found
         )
 
     def ev_Integer(self, node: cst.Integer, scope: Scope) -> Value:
@@ -656,7 +489,7 @@ class Analysis:
                 number = integer(index.value)
                 if value.kind == "module" and isinstance(value.of, ClassInfo):
                     return UNKNOWN
-                return element(value, number)
+                return element(value, 0 if value.name == "state" else number)
         return UNKNOWN
 
     def ev_Attribute(self, node: cst.Attribute, scope: Scope) -> Value:
@@ -664,6 +497,8 @@ class Analysis:
         if value.kind == "symbol":
             if value.name in self.modules:
                 return self.imported(f"{value.name}.{name}")
+            if value.name == "torch.cuda" and name.endswith("Tensor"):
+                return Value("symbol", f"torch.{name}")  # the device is the context's
             return Value("symbol", f"{value.name}.{name}")
         if isinstance(value.of, ClassInfo) and value.kind != "class":
             return self.attribute_of(value, name)
@@ -674,7 +509,7 @@ class Analysis:
             if name == "shape":
                 return SIZE
             if name in ("data", "T", "mT", "H", "grad", "real", "imag"):
-                return TENSOR
+                return value if name == "data" else TENSOR
             if name in ("device", "dtype"):
                 return Value(name)
             return INT if name == "ndim" else Value("bound", f"Tensor.{name}", of=value)
@@ -682,7 +517,7 @@ class Analysis:
             return TENSOR
         if value.kind == "module":
             if name in PARAMETER_ATTRIBUTES:
-                return TENSOR
+                return PARAMETER
             return Value("bound", f"Module.{name}", of=value)
         if value.kind == "optimizer" and name == "param_groups":
             return Value("list", items=(Value("group"),))
@@ -705,7 +540,7 @@ class Analysis:
                 return self.run(method, None)
             return Value("method", name, of=(method, value))
         if name in PARAMETER_ATTRIBUTES and info.kind == "module":
-            return TENSOR
+            return PARAMETER
         return Value("bound", f"{info.kind.capitalize()}.{name}", of=value)
 
     def ev_Call(self, node: cst.Call, scope: Scope) -> Value:
@@ -735,13 +570,16 @@ class Analysis:
         if func.kind == "bound":
             return self.bound(func, node, values)
         if self.uses_torch and is_placement(node, values):
-            return TENSOR
+            owner = node.func.value if isinstance(node.func, cst.Attribute) else node
+            return Value("module") if owner_by_name(dotted(owner)) == "module" else TENSOR
         return UNKNOWN
 
     def library(self, name: str, node: cst.Call, values: list[Value]) -> Value:
         """What a call into PyTorch gives."""
         if name in ("numpy.prod", "math.prod"):
             return INT
+        if name in ("copy.deepcopy", "copy.copy") and values:
+            return values[0]
         if not is_library(name):
             return UNKNOWN
         if name in ("torch.no_grad", "torch.enable_grad", "torch.device"):
@@ -750,7 +588,7 @@ class Analysis:
         name = row.name if row is not None else table.canonical(name)
         if name.startswith("torch.nn.") and name.rpartition(".")[2][:1].isupper():
             if name in ("torch.nn.Parameter", "torch.nn.parameter.Parameter"):
-                return TENSOR
+                return PARAMETER
             if name.endswith("DataParallel") and values:
                 return values[0]
             if name in ("torch.nn.Sequential", "torch.nn.ModuleList"):
@@ -758,7 +596,7 @@ class Analysis:
             return Value("module", name)
         if name.startswith("torch.optim.lr_scheduler."):
             return Value("scheduler", name)
-        if name.startswith("torch.optim."):
+        if name.startswith("torch.optim.") and (row is None or row.gives in ("tensor", "optimizer")):
             return Value("optimizer", name)
         if row is None:
             return UNKNOWN
@@ -785,17 +623,22 @@ class Analysis:
         if owner == "Module":
             if method in ("to", "cuda", "cpu", "train", "eval", "apply", "half", "float", "double", "requires_grad_"):
                 return func.of
-            if method in ("parameters",):
-                return Value("tensors")
+            if method == "parameters":
+                return PARAMETERS
+            if method == "state_dict":
+                return Value("dict", "state")
             if method in ("modules", "children"):
                 return Value("list", items=(Value("module"),))
             if method in ("named_modules", "named_children"):
                 return Value("list", items=(Value("tuple", items=(Value("str"), Value("module"))),))
             if method in ("named_parameters", "named_buffers"):
-                return Value("list", items=(Value("tuple", items=(Value("str"), TENSOR)),))
+                return Value("list", items=(Value("tuple", items=(Value("str"), PARAMETER)),))
             if method == "forward":
                 return TENSOR
             return UNKNOWN
+        if owner == "Dict" and func.of is not None and func.of.name == "state":
+            kinds = {"items": Value("tuple", items=(Value("str"), PARAMETER)), "values": PARAMETER}
+            return Value("list", items=(kinds.get(method, Value("str")),)) if method != "copy" else func.of
         if owner == "List":
             if method == "append" and values and isinstance(node.func, cst.Attribute):
                 self.grow(node.func.value, values[0])
@@ -921,123 +764,3 @@ def is_placement(node: cst.Call, values: Sequence[Value]) -> bool:
         return bool(node.args) and node.args[0].keyword is not None and node.args[0].keyword.value == "device"
     last = dotted(node.args[0].value).rpartition(".")[2]
     return values[0].kind == "device" or "device" in last or "gpu" in last
-
-
-def _parameters(params: cst.Parameters) -> list[cst.Param]:
-    """All parameters in order; the variadic ones keep their star."""
-    found = [*params.posonly_params, *params.params]
-    if isinstance(params.star_arg, cst.Param):
-        found.append(params.star_arg.with_changes(star="*") if params.star_arg.star != "*" else params.star_arg)
-    found += params.kwonly_params
-    if params.star_kwarg is not None:
-        found.append(params.star_kwarg if params.star_kwarg.star == "**" else params.star_kwarg.with_changes(star="**"))
-    return found
-
-
-def _hidden(name: str, scope: Scope) -> bool:
-    """Whether some scope binds the name itself."""
-    current: Scope | None = scope
-    while current is not None:
-        if name in current.bound or name in current.names:
-            return True
-        current = current.outer
-    return False
-
-
-def _class_kind(bases: Iterable[Value]) -> str:
-    """What the instances of a class are."""
-    for base in bases:
-        if isinstance(base.of, ClassInfo):
-            return base.of.kind
-        if base.kind == "symbol":
-            name = table.canonical(base.name)
-            if name == "torch.autograd.Function":
-                return "function"
-            if name.startswith("torch.nn."):
-                return "module"
-            if name.startswith("torch.utils.data.") and name.endswith("Dataset"):
-                return "dataset"
-    return "object"
-
-
-def integer(node: cst.BaseExpression) -> int | None:
-    """A literal integer, with its sign."""
-    if isinstance(node, cst.Integer):
-        return node.evaluated_value
-    if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Minus):
-        inner = integer(node.expression)
-        return None if inner is None else -inner
-    return None
-
-
-class _Use(cst.CSTVisitor):
-    """Which attributes of a name are used."""
-
-    def __init__(self, name: str):
-        self.name = name
-        self.attributes: set[str] = set()
-
-    def visit_Attribute(self, node: cst.Attribute) -> None:
-        if isinstance(node.value, cst.Name) and node.value.value == self.name:
-            self.attributes.add(node.attr.value)
-
-    def visit_Call(self, node: cst.Call) -> None:
-        func = node.func
-        if isinstance(func, cst.Attribute) and isinstance(func.value, cst.Name) and func.value.value == self.name:
-            self.attributes.add(func.attr.value + "()")
-
-
-def owner_by_name(name: str) -> str:
-    """The kind of what has a `state_dict`, from its name alone; "" when that tells nothing."""
-    last = name.rpartition(".")[2].lower()
-    for kind, parts in OWNERS.items():
-        if any(part in last for part in parts):
-            return kind
-    return ""
-
-
-def told_by_use(function: cst.FunctionDef, name: str) -> Value:
-    """What a parameter must be, from methods that nothing else has."""
-    use = _Use(name)
-    function.body.visit(use)
-    if use.attributes & {"state_dict", "load_state_dict"} and (kind := owner_by_name(name)):
-        return Value(kind)
-    for kind, methods in TELLS.items():
-        if use.attributes & methods:
-            return Value(kind)
-    if use.attributes & {"step", "zero_grad"}:
-        return Value("optimizer" if "step" in use.attributes else "module")
-    if use.attributes & {"train", "eval", "state_dict"}:
-        return Value("module")
-    if name.lower().endswith("loader"):
-        return Value("loader")
-    return UNKNOWN
-
-
-class _Returned(cst.CSTVisitor):
-    """The names that `__getitem__` returns."""
-
-    def __init__(self) -> None:
-        self.names: list[list[str]] = []
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-        return not self.names
-
-    def visit_Return(self, node: cst.Return) -> None:
-        if isinstance(node.value, cst.Tuple):
-            self.names.append([e.value.value if isinstance(e.value, cst.Name) else "" for e in node.value.elements])
-        else:
-            self.names.append([])
-
-
-def columns_of(dataset: Value) -> list[str]:
-    """The columns of a dataset of the user's: what `__getitem__` returns, [] when that is not told."""
-    info = dataset.of
-    if not isinstance(info, ClassInfo) or (method := info.method("__getitem__")) is None:
-        return []
-    visitor = _Returned()
-    method.node.body.visit(visitor)
-    if not visitor.names or not all(len(n) == len(visitor.names[0]) for n in visitor.names) or not visitor.names[0]:
-        return []
-    names = [n or f"column_{i}" for i, n in enumerate(visitor.names[0])]
-    return names if len(set(names)) == len(names) else [f"column_{i}" for i in range(len(names))]

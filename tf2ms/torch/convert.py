@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,10 +14,13 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 from tf2ms.errors import SourceError, Tf2msError
-from tf2ms.torch.analysis import Analysis, dotted, is_library
+from tf2ms.torch.analysis import Analysis
 from tf2ms.torch.names import names_of
+from tf2ms.torch.output import FROM, IMPORTS
 from tf2ms.torch.report import FileReport
-from tf2ms.torch.rewrite import FROM, IMPORTS, Rewriter
+from tf2ms.torch.rewrite import Rewriter
+from tf2ms.torch.scopes import dotted, is_library
+from tf2ms.torch.steps import Package
 from tf2ms.torch.values import UNKNOWN
 
 MAX_BYTES = 20_000_000
@@ -89,6 +93,7 @@ def convert_package(sources: Mapping[str, str], train_style: str = "functional")
         def __contains__(self, name: object) -> bool:
             return super().__contains__(name) and str(name) not in started
 
+    package = _package(sources)
     started: set[str] = set()
     available = Available()
     for path in parsed:
@@ -104,7 +109,7 @@ def convert_package(sources: Mapping[str, str], train_style: str = "functional")
             result[path] = Converted(text, FileReport(path))
             continue
         try:
-            result[path] = _convert(modules[path](), wrappers[path], text, path, train_style)
+            result[path] = _convert(modules[path](), wrappers[path], text, path, train_style, package)
         except RecursionError as error:
             raise SourceError(f"{path}: nested too deeply to convert") from error
         except Tf2msError:
@@ -150,7 +155,19 @@ def module_name(path: str) -> str:
     return ".".join(p for p in parts if p not in ("/", "."))
 
 
-def _convert(analysis: Analysis, wrapper: MetadataWrapper, text: str, path: str, style: str) -> Converted:
+def _package(sources: Mapping[str, str]) -> Package:
+    """What each file must know of all."""
+    texts = "\n".join(text for text in sources.values() if "torch" in text)
+    return Package(
+        distributed="DistributedDataParallel" in texts,
+        freezes=re.search(r"requires_grad(_\(| *=(?!=)) *False|requires_grad *=(?!=) *[^TF\s]", texts) is not None,
+        buffers=frozenset(re.findall(r"register_buffer\(\s*[\"'](\w+)[\"']", texts)),
+    )
+
+
+def _convert(
+    analysis: Analysis, wrapper: MetadataWrapper, text: str, path: str, style: str, package: Package
+) -> Converted:
     """Rewrites one analysed file."""
     if not analysis.uses_torch and not _knows_torch(analysis):
         return Converted(text, FileReport(path))
@@ -162,7 +179,7 @@ def _convert(analysis: Analysis, wrapper: MetadataWrapper, text: str, path: str,
             f"{path}: line {line}: a star import from {dotted(star.module) if star.module else ''}: "
             "its names cannot be told from the file's own; import them by name"
         )
-    rewriter = Rewriter(analysis, positions, style)
+    rewriter = Rewriter(analysis, positions, style, package)
     module = analysis.module.visit(rewriter)
     module = _imports(module, rewriter)
     result = module.code

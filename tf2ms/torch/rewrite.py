@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import libcst as cst
@@ -13,14 +12,20 @@ from libcst import matchers as m
 from libcst.metadata import CodeRange
 
 from tf2ms.torch import table
-from tf2ms.torch.analysis import Analysis, ClassInfo, dotted, integer, is_library, owner_by_name
+from tf2ms.torch.analysis import Analysis
+from tf2ms.torch.calls import Call
+from tf2ms.torch.derivatives import Derivatives
+from tf2ms.torch.output import DROP, EQUAL, IMPORTS, Importer, commented, is_dropped, root_of, settle, words_of
 from tf2ms.torch.plain import train_epochs
 from tf2ms.torch.report import Item
+from tf2ms.torch.scopes import ClassInfo, dotted, integer, is_library
+from tf2ms.torch.steps import Package, statements_of
 from tf2ms.torch.table import Row
 from tf2ms.torch.target import (
     PLACEMENT,
     Bound,
     NoForm,
+    Suffix,
     bind,
     call_arguments,
     check_unused,
@@ -32,147 +37,43 @@ from tf2ms.torch.target import (
     parse,
     variadic_value,
 )
-from tf2ms.torch.training import Planner, statements_of
-from tf2ms.torch.values import UNKNOWN, Value
+from tf2ms.torch.tells import owner_by_name
+from tf2ms.torch.training import Planner
+from tf2ms.torch.values import Value
 
-# How generated code names what it imports, in the order of the import lines.
-IMPORTS = {
-    "argparse": "import argparse",
-    "json": "import json",
-    "math": "import math",
-    "os": "import os",
-    "random": "import random",
-    "ms": "import mindspore as ms",
-    "np": "import numpy as np",
-    "partial": "from functools import partial",
-    "Image": "from PIL import Image",
-    "mint": "from mindspore import mint",
-    "nn": "from mindspore import nn",
-    "ops": "from mindspore import ops",
-    "mnp": "from mindspore import numpy as mnp",
-    "dataset": "from mindspore import dataset",
-    "vision": "from mindspore.dataset import vision",
-    "ds_transforms": "from mindspore.dataset import transforms as ds_transforms",
-    "optim": "from mindspore.experimental import optim",
-    "communication": "from mindspore import communication",
-}
-FROM = {  # modules whose names are imported one by one
-    "mindspore.common.initializer": [
-        "Dirac",
-        "HeNormal",
-        "HeUniform",
-        "Normal",
-        "Orthogonal",
-        "Sparse",
-        "TruncatedNormal",
-        "Uniform",
-        "XavierNormal",
-        "XavierUniform",
-        "initializer",
-    ],
-}
-IMPORTED_NAMES = {name for names in FROM.values() for name in names}
-DROP = cst.Name("__tf2ms_drop__")
 UNRESOLVED_METHODS = {
     "backward": "Tensor",
     "zero_grad": "Optimizer",
     "cuda": "Tensor",
+    "cpu": "Tensor",
+    "detach": "Tensor",
+    "numpy": "Tensor",
+    "requires_grad_": "Tensor",
+    "clone": "Tensor",
+    "parameters": "Module",
+    "named_parameters": "Module",
+    "children": "Module",
+    "named_children": "Module",
+    "modules": "Module",
+    "named_modules": "Module",
 }
-
-
-@dataclass
-class Call:
-    """A call as a rule sees it: arguments by PyTorch's names, and ways to answer."""
-
-    row: Row
-    original: cst.Call
-    updated: cst.Call
-    bound: Bound
-    rewriter: Rewriter
-    receiver: cst.BaseExpression | None = None
-    receiver_value: Value = UNKNOWN
-    looked_at: set[str] = field(default_factory=set)
-    path: bool = True
-
-    def arg(self, name: str) -> cst.BaseExpression | None:
-        """The expression of an argument, already converted; None when it is not given."""
-        self.looked_at.add(name)
-        if name == "self":
-            return self.receiver
-        found = self.bound.given.get(name)
-        return found.value if found is not None else None
-
-    def literal(self, name: str, default: object = ...) -> object:
-        """The value of an argument when it is literal; `default` when not given; `...` when it is not literal."""
-        node = self.arg(name)
-        return default if node is None else literal(node)
-
-    def value(self, name: str) -> Value:
-        """What is known of an argument."""
-        for parameter, arg in zip(self._order(), self.original.args, strict=False):
-            if parameter == name:
-                return self.rewriter.analysis.value(arg.value)
-        return UNKNOWN
-
-    def _order(self) -> list[str]:
-        names = [p.name for p in self.row.parameters or () if p.kind != "kw"]
-        return [
-            arg.keyword.value if arg.keyword is not None else names[i] if i < len(names) else ""
-            for i, arg in enumerate(self.original.args)
-        ]
-
-    def expr(self, template: str, **values: cst.BaseExpression) -> cst.BaseExpression:
-        """A MindSpore expression with arguments filled in by name."""
-        if not self.path:
-            raise NoForm("it is called through a variable")
-        names = {**{k: v.value for k, v in self.bound.given.items()}, **values}
-        if self.receiver is not None:
-            names.setdefault("self", self.receiver)
-        return fill(self.rewriter.imported(cst.parse_expression(template)), names)
-
-    def defaults(self) -> dict[str, cst.BaseExpression]:
-        """The defaults of the arguments that are not given."""
-        return {
-            p.name: cst.parse_expression(p.default)
-            for p in self.row.parameters or ()
-            if p.default is not None and p.name not in self.bound.given
-        }
-
-    def assign(self, value: cst.BaseExpression) -> cst.BaseExpression:
-        """The value; where the call is a statement, it is assigned to the receiver."""
-        self.rewriter.assigned[self.original] = value
-        return value
-
-    def statements(self, *lines: str) -> cst.BaseExpression:
-        """Statements in the place of the one that the call is."""
-        self.rewriter.lines[self.original] = list(lines)
-        return DROP
-
-    def apply(self, target: str) -> cst.BaseExpression:
-        """The call converted by another right side."""
-        return self.rewriter.apply_target(self, target, self.path)
-
-    def fail(self, reason: str) -> NoForm:
-        """The answer that there is no form: `raise call.fail("why")`."""
-        return NoForm(reason)
-
-    def note(self, reason: str) -> None:
-        """A remark for the report."""
-        self.rewriter.note(self.original, self.row.name, reason)
-
-
-@dataclass
-class Insertions:
-    """Statements that go before others."""
-
-    before: dict[cst.CSTNode, list[cst.BaseStatement]] = field(default_factory=dict)
 
 
 class Rewriter(cst.CSTTransformer):
     """Rewrites one analysed file; `items` is what it did."""
 
-    def __init__(self, analysis: Analysis, positions: Mapping[cst.CSTNode, CodeRange], style: str = "functional"):
+    def __init__(
+        self,
+        analysis: Analysis,
+        positions: Mapping[cst.CSTNode, CodeRange],
+        style: str = "functional",
+        package: Package | None = None,
+    ):
         super().__init__()
+        self.package = package or Package()
+        self.changed: set[cst.CSTNode] = set()  # what a method changes in place
+        self.iterated: set[cst.CSTNode] = set()  # what a loop walks through
+        self.derivatives = Derivatives(analysis)
         self.analysis = analysis
         self.positions = positions
         self.items: list[Item] = []
@@ -196,6 +97,7 @@ class Rewriter(cst.CSTTransformer):
         self.assigned: dict[cst.CSTNode, cst.BaseExpression] = {}
         self.lines: dict[cst.CSTNode, list[str]] = {}
         self.losses: dict[cst.CSTNode, str] = {}
+        self.outputs: dict[cst.CSTNode, tuple[str, str]] = {}  # a derivative's outputs and their weight, converted
         self.regions = 0
         self.region_nodes: set[cst.CSTNode] = set()
 
@@ -250,7 +152,7 @@ class Rewriter(cst.CSTTransformer):
 
     def imported(self, expression: cst.BaseExpression) -> cst.BaseExpression:
         """An expression of the table, its modules imported."""
-        transformer = _Import(self)
+        transformer = Importer(self)
         result = expression.visit(transformer)
         assert isinstance(result, cst.BaseExpression)
         return result
@@ -275,6 +177,10 @@ class Rewriter(cst.CSTTransformer):
         func = self.analysis.value(node.func)
         if func.kind in ("symbol", "bound"):
             self.skip.add(node.func)
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value.endswith("_"):
+            self.changed.add(node.func.value)
+        if func.kind == "symbol" and func.name.startswith("torch.nn.init.") and node.args:
+            self.changed.add(node.args[0].value)
         if func.kind == "builtin" and func.name in ("isinstance", "issubclass") and len(node.args) == 2:
             self._plain(node.args[1].value)
 
@@ -296,7 +202,7 @@ class Rewriter(cst.CSTTransformer):
         if isinstance(node.target, cst.Attribute | cst.Subscript):
             self.skip.add(node.target)
 
-    def visit_Import(self, node: cst.Import) -> bool:
+    def visitImporter(self, node: cst.Import) -> bool:
         return False
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
@@ -330,10 +236,13 @@ class Rewriter(cst.CSTTransformer):
         if value.kind == "tensors" and name in ("values", "indices"):
             place = cst.SubscriptElement(cst.Index(cst.Integer("0" if name == "values" else "1")))
             return cst.Subscript(updated.value, [place])
-        kind = {"tensor": "Tensor", "module": "Module", "optimizer": "Optimizer"}.get(value.kind)
+        kind = _OBJECTS.get(value.kind)
         if kind is None:
             return updated
         row = table.find(f"{kind}.{name}")
+        if kind == "Tensor" and name == "data" and self._recorded() and original not in self.changed:
+            self.converted(original, code(original), "ops.stop_gradient")
+            return fill(self.imported(cst.parse_expression("ops.stop_gradient(x)")), {"x": updated.value})
         if row is not None and kind == "Tensor" and row.parameters is not None and row.to != f"self.{name}":
             self.attention(original, row.name, "only its calls have a MindSpore form")
         if row is None or row.parameters is not None or not isinstance(row.to, str) or row.to == f"self.{name}":
@@ -377,14 +286,53 @@ class Rewriter(cst.CSTTransformer):
             if not argument.keyword:
                 continue
             if not argument.uses:
-                fixed.append(cst.Arg(argument.value, cst.Name(argument.keyword), equal=_EQUAL))
+                fixed.append(cst.Arg(argument.value, cst.Name(argument.keyword), equal=EQUAL))
             elif argument.uses[0] in row.changed and len(argument.uses) == 1 and argument.keyword:
                 default = cst.parse_expression(defaults[argument.uses[0]] or "None")
                 value = fill(argument.value, {argument.uses[0]: default})
-                fixed.append(cst.Arg(value, cst.Name(argument.keyword), equal=_EQUAL))
+                fixed.append(cst.Arg(value, cst.Name(argument.keyword), equal=EQUAL))
         if not fixed:
             return function
         return cst.Call(cst.Name(self.use("partial")), lay_out([cst.Arg(function), *fixed], []))
+
+    @cached_property
+    def saves(self) -> bool:
+        """Whether the file writes or reads checkpoints."""
+        return any(v.kind == "symbol" and v.name in ("torch.save", "torch.load") for v in self.analysis.values.values())
+
+    def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.BaseExpression:
+        """`"best.pth.tar"`, wherever a checkpoint's path is made."""
+        if original_node in self.standing or "://" in original_node.value or not self.saves:
+            return updated_node
+        return cst.ensure_type(updated_node.visit(Suffix(".pth.tar", ".pth", ".pt")), cst.SimpleString)
+
+    def leave_FormattedStringText(
+        self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
+    ) -> cst.FormattedStringText:
+        """Likewise in an f-string."""
+        if not self.saves:
+            return updated_node
+        return cst.ensure_type(updated_node.visit(Suffix(".pth.tar", ".pth", ".pt")), cst.FormattedStringText)
+
+    def leave_FormattedStringExpression(
+        self, original_node: cst.FormattedStringExpression, updated_node: cst.FormattedStringExpression
+    ) -> cst.FormattedStringExpression:
+        """`f"{loss:.4f}"`: MindSpore formats numbers, not tensors."""
+        if original_node.format_spec is None or self.analysis.value(original_node.expression).kind != "tensor":
+            return updated_node
+        number = cst.Call(cst.Attribute(parenthesized(updated_node.expression), cst.Name("item")))
+        return updated_node.with_changes(expression=number)
+
+    def _formatted(self, original: cst.Call, updated: cst.Call) -> cst.Call:
+        """`"{:.4f}".format(loss)`, likewise."""
+        values = [self.analysis.value(a.value).kind == "tensor" and not a.star for a in original.args]
+        args = [
+            new.with_changes(value=cst.Call(cst.Attribute(parenthesized(new.value), cst.Name("item"))))
+            if known
+            else new
+            for new, known in zip(updated.args, values, strict=True)
+        ]
+        return updated.with_changes(args=args)
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         if original_node in self.planner.done and original_node not in self.planner.failed:
@@ -397,6 +345,9 @@ class Rewriter(cst.CSTTransformer):
             return DROP
         updated_node = updated_node.with_changes(func=parenthesized(updated_node.func))
         func = self.analysis.value(original_node.func)
+        place = original_node.func
+        if isinstance(place, cst.Attribute) and place.attr.value == "format" and ":" in str(literal(place.value)):
+            return self._formatted(original_node, updated_node)
         if original_node in self.planner.steps or original_node in self.contexts:
             return updated_node
         if func.kind == "builtin" and func.name == "next" and original_node.args:
@@ -431,12 +382,22 @@ class Rewriter(cst.CSTTransformer):
         method = original.func.attr.value
         if not func:
             owner = UNRESOLVED_METHODS.get(method) if self.analysis.uses_torch else None
+            if method == "detach" and original in self.standing:
+                owner = None  # of a socket or a stream: for a tensor it would do nothing
+            if method in ("cuda", "cpu", "requires_grad_") and owner_by_name(code(original.func.value)) == "module":
+                owner = "Module"
             if method == "to" and self.analysis.value(original).kind == "tensor":
                 owner = "Tensor"
             if method == "size" and len(original.args) == 1 and integer(original.args[0].value) is not None:
                 owner = "Tensor" if self.analysis.uses_torch else None  # `x.size(0)`: nothing else is asked like that
+            if method in ("train", "eval") and owner_by_name(code(original.func.value)) == "module":
+                owner = "Module" if self.analysis.uses_torch else None
+            if method == "type" and original.args and self.analysis.value(original.args[0].value).kind == "symbol":
+                owner = "Tensor"
             if method in ("state_dict", "load_state_dict") and self.analysis.uses_torch:
                 owner = owner_by_name(code(original.func.value)).capitalize()
+                if not owner:
+                    self.attention(original, f".{method}", "whether it is a network's or an optimizer's is not known")
             if not owner:
                 return updated
             name = f"{owner}.{method}"
@@ -574,8 +535,10 @@ class Rewriter(cst.CSTTransformer):
                 values[parameter.name] = cst.parse_expression(parameter.default)
         if receiver is not None:
             values["self"] = receiver
-        used = {n for n in values if n in _words(code(expression))}
-        missing = [p.name for p in row.parameters or () if p.name in _words(code(expression)) and p.name not in values]
+        used = {n for n in values if n in words_of(code(expression))}
+        missing = [
+            p.name for p in row.parameters or () if p.name in words_of(code(expression)) and p.name not in values
+        ]
         if missing:
             raise NoForm(f"its argument {missing[0]} is not given")
         check_unused(row, bound, used)
@@ -596,9 +559,9 @@ class Rewriter(cst.CSTTransformer):
             self.regions -= original_node in self.region_nodes
             if marks and isinstance(result, cst.FlattenSentinel):
                 first, *rest = result.nodes
-                result = cst.FlattenSentinel([_commented(first, marks), *rest])
+                result = cst.FlattenSentinel([commented(first, marks), *rest])
             elif marks and isinstance(result, cst.CSTNode):
-                result = _commented(result, marks)
+                result = commented(result, marks)
             elif marks and self.marks:
                 self.marks[-1].extend(marks)
             self.results[original_node] = result
@@ -642,10 +605,12 @@ class Rewriter(cst.CSTTransformer):
         self.standing.add(node.value)
 
     def visit_Module(self, node: cst.Module) -> None:
+        self.derivatives.visit_block(node, node)
         self.planner.visit_block(node)
         self._mark_regions(node)
 
     def visit_IndentedBlock(self, node: cst.IndentedBlock) -> None:
+        self.derivatives.visit_block(node, self.planner.functions[-1])
         self.planner.visit_block(node)
         self._mark_regions(node)
 
@@ -677,24 +642,31 @@ class Rewriter(cst.CSTTransformer):
             losses = {b.loss: self.losses.get(b.call, code(b.loss)) for one in plan.backwards for b in (one, *one.more)}
             built = self.planner.build(plan, self._converted, losses.__getitem__, settle)
             body = [self._imported_statement(s) for s in built]
-        elif any(s in self.planner.before for s in original.body):
+        elif any(s in self.planner.before or s in self.derivatives.places for s in original.body):
             body = [made for statement in original.body for made in self._converted(statement)]
         return body
 
     def _converted(self, statement: cst.CSTNode) -> list[cst.BaseStatement]:
         """What became of a statement, and what goes before it."""
-        result = self.results.get(statement, statement)
+        derivative = self.derivatives.places.get(statement)
         before = self.planner.before.get(statement, [])
+        if derivative is not None and derivative.call in self.outputs:
+            before = [*before, *self.derivatives.function_of(derivative, self.outputs, self._result)]
+        return before if statement in self.derivatives.moved else [*before, *self._result(statement)]
+
+    def _result(self, statement: cst.CSTNode) -> list[cst.BaseStatement]:
+        """What became of a statement."""
+        result = self.results.get(statement, statement)
         if isinstance(result, cst.FlattenSentinel):
-            return [*before, *result.nodes]
-        return [*before, result] if isinstance(result, cst.BaseStatement) else before
+            return list(result.nodes)
+        return [result] if isinstance(result, cst.BaseStatement) else []
 
     def _imported_statement(self, statement: cst.BaseStatement) -> cst.BaseStatement:
         """Imports what the training step itself names."""
         if isinstance(statement, cst.SimpleStatementLine):
             text = code(statement)
-            if "ms.value_and_grad" in text or "nn.DistributedGradReducer" in text:
-                statement = statement.visit(_Import(self))  # type: ignore[assignment]
+            if "ms.value_and_grad" in text:
+                statement = statement.visit(Importer(self))  # type: ignore[assignment]
         return statement
 
     def leave_SimpleStatementLine(
@@ -710,7 +682,7 @@ class Rewriter(cst.CSTTransformer):
                 return self._instead(updated_node, self.lines[call])
         body = [self._assignment(o, n) for o, n in zip(original_node.body, updated_node.body, strict=True)]
         updated_node = updated_node.with_changes(body=body)
-        kept = [small for small in updated_node.body if not _dropped(small)]
+        kept = [small for small in updated_node.body if not is_dropped(small)]
         if kept and len(kept) < len(updated_node.body):
             kept[-1] = kept[-1].with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
             return updated_node.with_changes(body=kept)
@@ -733,18 +705,40 @@ class Rewriter(cst.CSTTransformer):
             else:
                 break
         if isinstance(place, cst.Attribute) and place.attr.value == "data":
-            return updated.with_changes(
-                value=cst.Call(cst.Attribute(place.value, cst.Name("set_data")), [cst.Arg(updated.value)])
-            )
+            template = self.imported(cst.parse_expression("ops.assign(parameter, value)"))
+            return updated.with_changes(value=fill(template, {"parameter": place.value, "value": updated.value}))
+        if isinstance(place, cst.Name | cst.Subscript) and self._stays(original.value.func, place):
+            template = self.imported(cst.parse_expression("ops.assign(parameter, value)"))
+            return updated.with_changes(value=fill(template, {"parameter": place, "value": updated.value}))
         if isinstance(place, cst.Name | cst.Attribute | cst.Subscript):
             return cst.Assign([cst.AssignTarget(place)], updated.value)
         return updated
 
+    def _stays(self, func: cst.BaseExpression, place: cst.BaseExpression) -> bool:
+        """Whether what is changed in place is a parameter, which must stay the same object."""
+        while isinstance(func, cst.Attribute | cst.Call) and code(func) != code(place):
+            func = func.func if isinstance(func, cst.Call) else func.value
+        return self.analysis.value(func).of == "parameter" or code(place) in self.optimized
+
+    @cached_property
+    def optimized(self) -> set[str]:
+        """The tensors that optimizers are given by name: `Adam([image])`."""
+        found = set()
+        for node, value in self.analysis.values.items():
+            first = node.args[0].value if isinstance(node, cst.Call) and node.args else None
+            if value.kind == "optimizer" and isinstance(first, cst.List | cst.Tuple):
+                found |= {code(e.value) for e in first.elements if isinstance(e.value, cst.Name | cst.Attribute)}
+        return found
+
     @cached_property
     def weights(self) -> set[cst.CSTNode]:
         """The calls of `torch.load` of which the file does nothing but give the result to a `load_state_dict`."""
-        calls = m.findall(self.analysis.module, m.Call(m.Attribute(attr=m.Name("load_state_dict")), [m.AtLeastN(n=1)]))
-        given = {call.args[0].value for call in calls if isinstance(call, cst.Call)}
+        calls = [n for n in self.analysis.values if isinstance(n, cst.Call) and n.args]
+        named = "load_state_dict"
+        given = {c.args[0].value for c in calls if isinstance(c.func, cst.Attribute) and c.func.attr.value == named}
+        if not any(value.name == "torch.load" for value in self.analysis.values.values()):
+            return set(given)
+        names = [n for n in self.analysis.values if isinstance(n, cst.Name)]
         found: set[cst.CSTNode] = set(given)
         for node in m.findall(self.analysis.module, m.Assign([m.AssignTarget(m.Name())], m.Call())):
             assert isinstance(node, cst.Assign)
@@ -752,7 +746,7 @@ class Rewriter(cst.CSTTransformer):
             assert isinstance(target, cst.Name) and isinstance(node.value, cst.Call)
             if self.analysis.value(node.value.func).name != "torch.load":
                 continue
-            uses = set(m.findall(self.analysis.module, m.Name(target.value))) - {target}
+            uses = {n for n in names if n.value == target.value} - {target}
             if uses and uses <= given:
                 found.add(node.value)
         return found
@@ -782,13 +776,23 @@ class Rewriter(cst.CSTTransformer):
         """`group["lr"] *= 0.1` sets a parameter."""
         operators = {cst.MultiplyAssign: "*", cst.DivideAssign: "/", cst.AddAssign: "+", cst.SubtractAssign: "-"}
         sign = operators.get(type(original_node.operator))
-        if sign is None or not self._is_rate(original_node.target):
+        target = original_node.target
+        kept = isinstance(target, cst.Name | cst.Subscript) and self.analysis.value(target).of == "parameter"
+        if sign is None or not (kept or self._is_rate(target)):
             return updated_node
         template = self.imported(cst.parse_expression(f"ops.assign(rate, rate {sign} value)"))
         return cst.Expr(fill(template, {"rate": updated_node.target, "value": updated_node.value}))
 
     def leave_Subscript(self, original_node: cst.Subscript, updated_node: cst.Subscript) -> cst.BaseExpression:
-        """`group["lr"]` read is a number."""
+        """`group["lr"]` read is a number; the first of the gradients with respect to one tensor is that gradient."""
+        if (
+            original_node.value in self.derivatives.single
+            and isinstance(updated_node.value, cst.Tuple)
+            and len(original_node.slice) == 1
+            and isinstance(original_node.slice[0].slice, cst.Index)
+            and integer(original_node.slice[0].slice.value) == 0
+        ):
+            return updated_node.value.elements[0].value
         if original_node in self.skip or not self._is_rate(original_node):
             return updated_node
         self.converted(original_node, code(original_node), f"float({code(updated_node)})")
@@ -801,8 +805,18 @@ class Rewriter(cst.CSTTransformer):
             self.converted(original, code(original), "ops.assign")
             template = self.imported(cst.parse_expression("ops.assign(rate, value)"))
             return cst.Expr(fill(template, {"rate": updated.targets[0].target, "value": updated.value}))
-        if dotted(target) and self.analysis.is_path(_root(target)) and isinstance(target, cst.Attribute):
-            full = self.analysis.value(_root(target)).name + dotted(target).removeprefix(dotted(_root(target)))
+        if (
+            isinstance(target, cst.Attribute)
+            and target.attr.value == "data"
+            and len(original.targets) == 1
+            and self.analysis.value(target).kind == "tensor"
+            and isinstance(updated.targets[0].target, cst.Attribute)
+        ):
+            self.converted(original, code(original), "ops.assign")
+            template = self.imported(cst.parse_expression("ops.assign(parameter, value)"))
+            return cst.Expr(fill(template, {"parameter": updated.targets[0].target.value, "value": updated.value}))
+        if dotted(target) and self.analysis.is_path(root_of(target)) and isinstance(target, cst.Attribute):
+            full = self.analysis.value(root_of(target)).name + dotted(target).removeprefix(dotted(root_of(target)))
             if is_library(full) and ".backends." in full:
                 self.converted(original, code(original), "(dropped)")
                 return cst.Expr(DROP)
@@ -860,7 +874,7 @@ class Rewriter(cst.CSTTransformer):
         self, statement: cst.SimpleStatementLine, lines: Sequence[str]
     ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
         """Other statements in the place of one, under its comments."""
-        made = [s.visit(_Import(self)) for s in statements_of(lines)]
+        made = [s.visit(Importer(self)) for s in statements_of(lines)]
         if not made:
             return statement.with_changes(body=[cst.Expr(DROP)])
         made[0] = made[0].with_changes(leading_lines=statement.leading_lines)  # type: ignore[union-attr]
@@ -870,19 +884,22 @@ class Rewriter(cst.CSTTransformer):
 
     def planner_scaled(self, call: cst.Call) -> bool:
         """Whether a backward goes through a gradient scaler."""
-        return any(b.call is call and b.scaler is not None for p in self.planner.plans.values() for b in p.backwards)
+        plans = self.planner.plans.values()
+        return any(call in (b.call, b.other) and b.scaler is not None for p in plans for b in p.backwards)
 
     def visit_For(self, node: cst.For) -> None:
         self.planner.loops[-1].append(node)
-        if isinstance(node.iter, cst.Call) and self.analysis.value(node.iter.func).name.endswith("arameters"):
-            for statement in node.body.body:
-                if "requires_grad = True" in code(statement):
-                    self.attention(
-                        node,
-                        ".requires_grad = True",
-                        "frozen parameters are not among trainable_params()",
-                        "take them from get_parameters(), without the statistics of batch norm",
-                    )
+        self._walks(node.iter)
+
+    def visit_CompFor(self, node: cst.CompFor) -> None:
+        self._walks(node.iter)
+
+    def _walks(self, node: cst.BaseExpression) -> None:
+        """Notes the calls that a loop walks through, also within zip, enumerate or list."""
+        if isinstance(node, cst.Call):
+            self.iterated.add(node)
+            for argument in node.args:
+                self._walks(argument.value)
 
     def leave_For(
         self, original_node: cst.For, updated_node: cst.For
@@ -923,13 +940,6 @@ class Rewriter(cst.CSTTransformer):
                 context = cst.parse_expression(f"{self.use('ms')}._no_grad()")
                 kept.append(new.with_changes(item=context))
                 self.converted(original_node, name, "ms._no_grad")
-            elif "autocast" in name:
-                self.attention(
-                    original_node,
-                    name,
-                    "MindSpore sets the precision of a cell, not of a block",
-                    'ms.amp.auto_mixed_precision(model, "O1") where the model is built',
-                )
             else:
                 self.converted(original_node, name, "(dropped: gradients are recorded only inside value_and_grad)")
         if kept:
@@ -950,6 +960,7 @@ class Rewriter(cst.CSTTransformer):
         return self.regions > 0 or (owner is not None and owner.kind == "module")
 
 
+_OBJECTS = {"tensor": "Tensor", "module": "Module", "optimizer": "Optimizer", "device": "Device"}
 _NAMESPACES = frozenset(
     [
         "torch",
@@ -961,7 +972,7 @@ _NAMESPACES = frozenset(
         "torch.utils",
     ]
 )
-_SHARED = ("argparse", "json", "numpy", "functools.partial", "math", "os", "random", "PIL.Image")
+_SHARED = ("argparse", "contextlib", "copy", "json", "numpy", "functools.partial", "math", "os", "random", "PIL.Image")
 _CONTEXTS = frozenset(
     [
         "torch.no_grad",
@@ -970,80 +981,5 @@ _CONTEXTS = frozenset(
         "torch.set_grad_enabled",
         "torch.autograd.set_detect_anomaly",
         "torch.autograd.detect_anomaly",
-        "torch.amp.autocast",
-        "torch.cuda.amp.autocast",
-        "torch.autocast",
     ]
 )
-_EQUAL = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
-
-
-def _dropped(node: cst.CSTNode) -> bool:
-    """Whether a small statement is a call without meaning in MindSpore."""
-    return isinstance(node, cst.Expr) and node.value is DROP
-
-
-def settle(body: Sequence[cst.BaseStatement]) -> tuple[list[cst.BaseStatement], list[cst.EmptyLine]]:
-    """Takes dropped statements out; their comments go to the next statement, or are returned at the end."""
-    result: list[cst.BaseStatement] = []
-    comments: list[cst.EmptyLine] = []
-    for statement in body:
-        if isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1 and _dropped(statement.body[0]):
-            comments += [line for line in statement.leading_lines if line.comment is not None or not comments]
-            if statement.trailing_whitespace.comment is not None:
-                comments.append(cst.EmptyLine(comment=statement.trailing_whitespace.comment))
-            continue
-        if comments:
-            blank = all(line.comment is None for line in comments)
-            lines = statement.leading_lines if blank else [*comments, *statement.leading_lines]  # type: ignore[attr-defined]
-            if blank and not statement.leading_lines:  # type: ignore[attr-defined]
-                lines = comments
-            statement = statement.with_changes(leading_lines=lines)
-            comments = []
-        result.append(statement)
-    return result, [line for line in comments if line.comment is not None]
-
-
-def _root(node: cst.BaseExpression) -> cst.BaseExpression:
-    while isinstance(node, cst.Attribute):
-        node = node.value
-    return node
-
-
-def _words(text: str) -> set[str]:
-    return set("".join(c if c.isalnum() or c == "_" else " " for c in text).split())
-
-
-class _Import(cst.CSTTransformer):
-    """Imports the modules that an expression of the table names, under their local names."""
-
-    def __init__(self, rewriter: Rewriter):
-        self.rewriter = rewriter
-        self.attributes: set[cst.CSTNode] = set()
-
-    def visit_Attribute(self, node: cst.Attribute) -> None:
-        self.attributes.add(node.attr)
-
-    def visit_Arg(self, node: cst.Arg) -> None:
-        if node.keyword is not None:
-            self.attributes.add(node.keyword)
-
-    def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.BaseExpression:
-        if isinstance(original_node.value, cst.Name) and original_node.value.value == "helper":
-            return cst.Name(self.rewriter.help(original_node.attr.value))
-        return updated_node
-
-    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
-        if original_node in self.attributes or (
-            original_node.value not in IMPORTS and original_node.value not in IMPORTED_NAMES
-        ):
-            return updated_node
-        return cst.Name(self.rewriter.use(original_node.value))
-
-
-def _commented(node: cst.CSTNode, marks: Sequence[str]) -> cst.CSTNode:
-    """A statement with comment lines above it."""
-    if not hasattr(node, "leading_lines"):
-        return node
-    lines = [cst.EmptyLine(comment=cst.Comment(text)) for text in marks]
-    return node.with_changes(leading_lines=[*node.leading_lines, *lines])

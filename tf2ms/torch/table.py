@@ -239,7 +239,7 @@ def canonical(name: str) -> str:
         return name.replace(".v2.", ".")
     if name.startswith("torch.nn.modules."):
         return "torch.nn." + name.rpartition(".")[2]
-    if name.startswith("torch.optim.") and not name.startswith("torch.optim.lr_scheduler"):
+    if name.startswith("torch.optim.") and not name.startswith(("torch.optim.lr_scheduler", "torch.optim.swa_utils")):
         return "torch.optim." + name.rpartition(".")[2]
     if name == "torch.Tensor" or not name.startswith("torch.Tensor."):
         return name

@@ -398,3 +398,29 @@ def lay_out(args: Sequence[cst.Arg], before: Sequence[cst.Arg]) -> list[cst.Arg]
             arg = arg.with_changes(comma=arg.comma if own else usual, whitespace_after_arg=after)
         result.append(arg)
     return result
+
+
+class Suffix(cst.CSTTransformer):
+    """`"model.pth"` → `"model.ckpt"` within an expression."""
+
+    def __init__(self, *suffixes: str) -> None:
+        self.changed = False
+        self.suffixes = suffixes or (".pth.tar", ".pth", ".pt", ".bin", ".tar")
+
+    def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
+        """Quoted text."""
+        text, quote = updated_node.value[:-1], updated_node.value[-1]
+        return updated_node.with_changes(value=self._suffix(text) + quote)
+
+    def leave_FormattedStringText(
+        self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
+    ) -> cst.FormattedStringText:
+        """Text of an f-string."""
+        return updated_node.with_changes(value=self._suffix(updated_node.value))
+
+    def _suffix(self, text: str) -> str:
+        for suffix in self.suffixes:
+            if text.endswith(suffix):
+                self.changed = True
+                return text.removesuffix(suffix) + ".ckpt"
+        return text

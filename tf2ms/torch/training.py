@@ -7,87 +7,37 @@ that `loss` depends on move into a local `forward_fn`, which returns the loss an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Protocol
 
 import libcst as cst
 import libcst.matchers as m
 
-from tf2ms.torch import plain, table
+from tf2ms.torch import plain
 from tf2ms.torch.analysis import Analysis
-from tf2ms.torch.names import Names, fresh, leaves, names_of, read_elsewhere
-from tf2ms.torch.target import code
-from tf2ms.torch.values import Value
+from tf2ms.torch.names import fresh, leaves, names_of, read_elsewhere
+from tf2ms.torch.steps import (
+    Backward,
+    Converter,
+    ModuleCalls,
+    OptimizerMakers,
+    Plan,
+    Settle,
+    Tools,
+    assigns,
+    blocks_in,
+    calls_in,
+    calls_in_block,
+    needed_before,
+    parsed,
+    part_of,
+    returned,
+    value_of,
+    with_gradients,
+)
+from tf2ms.torch.target import code, literal, parenthesized
 
 _CLIPS = {"torch.nn.utils.clip_grad_norm_": "norm", "torch.nn.utils.clip_grad_value_": "value"}
-
-
-@dataclass
-class Backward:
-    """One `loss.backward()`."""
-
-    call: cst.Call
-    loss: cst.BaseExpression
-    index: int
-    scaler: cst.BaseExpression | None = None
-    first: int = 0
-    last: int = 0
-    again: list[int] = field(default_factory=list)  # earlier statements that the loss depends on through another step
-    optimizers: list[str] = field(default_factory=list)
-    accumulates: bool = False
-    function: str = "forward_fn"
-    grads: str = "grads"
-    more: list[Backward] = field(default_factory=list)  # later losses of the same step, added to this one
-    unscaled: bool = False
-    closure: bool = False  # the block is a closure, which the optimizer calls
-
-
-@dataclass
-class Plan:
-    """What happens to the statements of one block."""
-
-    body: Sequence[cst.BaseStatement]
-    backwards: list[Backward]
-    inputs: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)  # index of backward → inputs, extras
-    plain: plain.PlainStep | None = None
-    loop: cst.CSTNode | None = None  # before which a plain step's cell is made
-    inner: cst.CSTNode | None = None  # the loop whose body the block is
-    later: frozenset[str] = frozenset()  # names that are read after the block
-
-
-Settle = Callable[[Sequence[cst.BaseStatement]], tuple[list[cst.BaseStatement], list[cst.EmptyLine]]]
-Converter = Callable[[cst.CSTNode], list[cst.BaseStatement]]
-
-
-class Tools(Protocol):
-    """What the planner needs of the rewriter."""
-
-    def note(self, node: cst.CSTNode, source: str, reason: str) -> None:
-        """Notes a remark for the report."""
-
-    def imported(self, expression: cst.BaseExpression) -> cst.BaseExpression:
-        """An expression of the table, its modules imported."""
-
-    def help(self, name: str) -> str:
-        """The local name of a helper."""
-
-    def reads_dataset(self) -> bool:
-        """Whether the file looks at `loader.dataset`."""
-
-
-def calls_in(node: cst.CSTNode) -> Iterator[cst.Call]:
-    """Calls that stand as statements, in this block and in the blocks of its conditions."""
-    if isinstance(node, cst.SimpleStatementLine):
-        for small in node.body:
-            value = small.value if isinstance(small, cst.Expr | cst.Assign) else None
-            if isinstance(value, cst.Call):
-                yield value
-    elif isinstance(node, cst.If | cst.Else | cst.With):
-        for statement in node.body.body:
-            yield from calls_in(statement)
-        if isinstance(node, cst.If) and node.orelse is not None:
-            yield from calls_in(node.orelse)
 
 
 class Planner:
@@ -110,13 +60,12 @@ class Planner:
         self.steps: dict[cst.Call, list[str]] = {}
         self.done: set[cst.Call] = set()
         self.failed: dict[cst.Call, str] = {}
+        self.finite: dict[str, list[tuple[str, cst.Call]]] = {}  # scaler → what its steps since its update found
+        self.outer: dict[cst.CSTNode, tuple[cst.Module | cst.IndentedBlock, int]] = {}  # inner block → where it stands
         self.before: dict[cst.CSTNode, list[cst.BaseStatement]] = {}
         self.loops: list[list[cst.CSTNode]] = [[]]
         self.functions: list[cst.CSTNode] = [analysis.module]
         self.used: dict[cst.CSTNode, set[str]] = {}
-        self.distributed = any(
-            v.kind == "symbol" and v.name.endswith("DistributedDataParallel") for v in analysis.values.values()
-        )
 
     @cached_property
     def closures(self) -> dict[str, str]:
@@ -154,6 +103,8 @@ class Planner:
         body = block.body
         found: list[Backward] = []
         for index, statement in enumerate(body):
+            for inner in blocks_in(statement):
+                self.outer.setdefault(inner, (block, index))
             for call in calls_in(statement):
                 if call in self.done or self.role(call)[0] != "backward":
                     continue
@@ -162,18 +113,25 @@ class Planner:
                 direct = isinstance(statement, cst.SimpleStatementLine)
                 if not direct and self._assigned_inside(statement, call, names_of(loss).reads):
                     continue
-                found.append(Backward(call, loss, index, scaler))
+                made = Backward(call, loss, index, scaler)
+                if not (found and found[-1].index == index and self._either(statement, found[-1], made)):
+                    found.append(made)
         if not found:
             return
         plan = Plan(body, [])
         boundary = 0
         for backward in found:
             self.done.add(backward.call)
+            if backward.other is not None:
+                self.done.add(backward.other)
             try:
                 self._region(backward, body, boundary)
+                self._check_outer(block, backward, body)
                 self._steps(backward, body, found)
             except ValueError as reason:
                 self.failed[backward.call] = str(reason)
+                if backward.other is not None:
+                    self.failed[backward.other] = str(reason)
                 continue
             boundary = backward.last + 1
             before = plan.backwards[-1] if plan.backwards else None
@@ -194,6 +152,41 @@ class Planner:
             self._name(plan)
             self._replace(plan)
             self.plans[block] = plan
+
+    def _either(self, statement: cst.CSTNode, first: Backward, second: Backward) -> bool:
+        """Notes that two backwards are the branches of one condition: the same loss, with a scaler and without."""
+        if not isinstance(statement, cst.If) or not isinstance(statement.orelse, cst.Else):
+            return False
+        if code(first.loss) != code(second.loss) or first.other is not None:
+            return False
+        branches = [list(calls_in_block(statement.body)), list(calls_in(statement.orelse))]
+        if first.call not in branches[0] or second.call not in branches[1]:
+            return False
+        scaled = first.scaler or second.scaler
+        first.other, first.scaler = second.call, scaled
+        if scaled is not None and (first.scaler is None) != (second.scaler is None):
+            test = statement.test
+            plain_first = self._unscaled(first.call.func.value)[1] is None  # type: ignore[attr-defined]
+            first.scaled_if = cst.UnaryOperation(cst.Not(), parenthesized(test)) if plain_first else test
+        return True
+
+    def _check_outer(
+        self, block: cst.Module | cst.IndentedBlock, backward: Backward, body: Sequence[cst.BaseStatement]
+    ) -> None:
+        """A loss must not depend on what an enclosing block computes with a network.
+
+        Raises: ValueError.
+        """
+        region = [*(body[i] for i in backward.again), *body[backward.first : backward.last + 1]]
+        needed = names_of(*region, backward.loss).early
+        if backward.last < backward.first and not any(assigns(s, needed) for s in body[: backward.index]):
+            raise ValueError("the loss is computed outside of this block")
+        while block in self.outer:
+            block, index = self.outer[block]
+            for statement in block.body[:index]:
+                if isinstance(statement, cst.SimpleStatementLine) and self._computes(statement):
+                    for name in sorted(names_of(statement).writes & needed):
+                        raise ValueError(f"{name} is computed outside of the block that computes the loss")
 
     def _unscaled(self, loss: cst.BaseExpression) -> tuple[cst.BaseExpression, cst.BaseExpression | None]:
         """`scaler.scale(loss)` → loss and scaler."""
@@ -221,7 +214,7 @@ class Planner:
 
     def _computes(self, statement: cst.CSTNode) -> bool:
         """Whether a statement calls a module (or what may be one)."""
-        finder = _Calls(self.analysis)
+        finder = ModuleCalls(self.analysis)
         statement.visit(finder)
         return finder.found
 
@@ -231,9 +224,9 @@ class Planner:
         wanted: list[int] = []
         for index in range(backward.index - 1, boundary - 1, -1):
             names = names_of(body[index])
-            if names.writes & needed:
+            if names.writes & needed or self._is_bare_forward(body[index]):
                 wanted.append(index)
-                needed = _before(body[index], names, needed)
+                needed = needed_before(body[index], names, needed)
         wanted.reverse()
         for index in range(boundary - 1, -1, -1):
             names = names_of(body[index])
@@ -243,7 +236,7 @@ class Planner:
                 and not isinstance(body[index], cst.For | cst.While)
             ):
                 backward.again.insert(0, index)
-                needed = _before(body[index], names, needed)
+                needed = needed_before(body[index], names, needed)
             elif names.writes & needed and isinstance(body[index], cst.SimpleStatementLine):
                 needed -= names.writes - names.early
         computing = [i for i in wanted if self._computes(body[i])]
@@ -263,11 +256,18 @@ class Planner:
                 raise ValueError("the statements that compute the loss contain return, break or continue")
         backward.first, backward.last = first, last
 
+    def _is_bare_forward(self, statement: cst.CSTNode) -> bool:
+        """Whether a statement runs a network for what its modules keep of it: `model(x)`, with no result."""
+        small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
+        call = small.value if isinstance(small, cst.Expr) else None
+        return isinstance(call, cst.Call) and self.analysis.value(call.func).kind == "module"
+
     def _steps(self, backward: Backward, body: Sequence[cst.BaseStatement], found: Sequence[Backward]) -> None:
         """The optimizers that use the gradients of this backward."""
         seen_zero: list[str] = []
         after = False
-        every = [(i, call) for i, statement in enumerate(body) for call in calls_in(statement)]
+        taken = {b.call for b in found} | {b.other for b in found if b.other is not None}
+        every = [(i, call) for i, statement in enumerate(body) for call in self._own_calls(statement, taken)]
         optimizers = {code(owner) for _, c in every for role, owner in [self.role(c)] if role == "step" and owner}
         for index, call in every:
             if call is backward.call:
@@ -294,6 +294,15 @@ class Planner:
         if not backward.optimizers:
             raise ValueError("no optimizer step follows in the same block")
 
+    def _own_calls(self, statement: cst.CSTNode, taken: set[cst.Call]) -> Iterator[cst.Call]:
+        """The calls of a statement, without the inner blocks that are training steps of their own."""
+        foreign: set[cst.Call] = set()
+        for block in blocks_in(statement):
+            calls = set(calls_in_block(block))
+            if any(self.role(c)[0] == "backward" and c not in taken for c in calls):
+                foreign |= calls
+        yield from (call for call in calls_in(statement) if call not in foreign)
+
     def _zeroes(self, owner: cst.BaseExpression, optimizer: str, optimizers: set[str]) -> bool:
         """Whether `owner.zero_grad()` clears the gradients of an optimizer."""
         if code(owner) == optimizer:
@@ -313,7 +322,7 @@ class Planner:
     @cached_property
     def makers(self) -> dict[str, str]:
         """The modules whose parameters optimizers were given, by the optimizers' names."""
-        finder = _Optimizers()
+        finder = OptimizerMakers()
         self.analysis.module.visit(finder)
         return finder.modules
 
@@ -344,28 +353,32 @@ class Planner:
             plan.inputs[position] = (inputs, extras)
         if any(b.accumulates for b in plan.backwards) and self.loops[-1]:
             for backward in plan.backwards:
-                self.before.setdefault(self.loops[-1][0], []).append(_parse(f"{backward.grads} = None"))
+                self.before.setdefault(self.loops[-1][0], []).append(parsed(f"{backward.grads} = None"))
         if self.style != "functional":
             self._find_plain(plan, outside)
         merged: dict[str, str] = {}
+        taken = {c for one in plan.backwards for b in (one, *one.more) for c in (b.call, b.other) if c is not None}
         for statement in plan.body:
-            for call in calls_in(statement):
+            for call in self._own_calls(statement, taken):
                 role, owner = self.role(call)
                 if owner is None or call in self.steps:
                     continue
                 if role == "step" and plan.plain is not None:
                     self.steps[call] = []
-                elif role == "step":
-                    self.steps[call] = self._step(plan, code(owner), merged)
+                elif role == "step" and self._for_optimizer(plan, code(owner)):
+                    self.steps[call] = self._step(plan, call, code(owner), merged)
                     merged.pop(code(owner), None)
                 elif role == "zero":
                     accumulated = [b for b in plan.backwards if b.accumulates]
                     after = any(b.index <= plan.body.index(statement) for b in accumulated)
                     self.steps[call] = [f"{b.grads} = None" for b in accumulated] if after else []
                 elif role == "clip":
-                    self.steps[call] = self._clip(plan, call, merged, statement)
+                    try:
+                        self.steps[call] = self._clip(plan, call, merged, statement)
+                    except ValueError as reason:
+                        self.failed[call] = str(reason)
                 elif role == "scaler":
-                    self.steps[call] = self._unscale(plan, call)
+                    self.steps[call] = self._scaler_call(plan, call)
 
     def _find_plain(self, plan: Plan, outside: set[str]) -> None:
         """Notes that a step is plain, or why not."""
@@ -415,7 +428,7 @@ class Planner:
         if optimizer in merged:
             return [], merged[optimizer]
         sources = self._for_optimizer(plan, optimizer)
-        parts = [_part(b, optimizer) for b in sources]
+        parts = [part_of(b, optimizer) for b in sources]
         if len(parts) == 1:
             return [], parts[0]
         name = (
@@ -424,49 +437,81 @@ class Planner:
             else "grads"
         )
         merged[optimizer] = name
-        return [f"{name} = [sum(parts) for parts in zip({', '.join(parts)})]"], name
+        return [f"{name} = tuple(sum(parts) for parts in zip({', '.join(parts)}))"], name
 
-    def _step(self, plan: Plan, optimizer: str, merged: dict[str, str]) -> list[str]:
+    def _step(self, plan: Plan, call: cst.Call, optimizer: str, merged: dict[str, str]) -> list[str]:
         lines, grads = self._gradients(plan, optimizer, merged)
-        scaler = next((b.scaler for b in self._for_optimizer(plan, optimizer) if b.scaler is not None), None)
-        if scaler is not None:
-            name = code(scaler)
-            if not all(b.unscaled for b in self._for_optimizer(plan, optimizer)):
-                lines.append(f"{grads} = {name}.unscale({grads})")
-            lines += [
-                f"finite = ms.amp.all_finite({grads})",
-                f"if finite:\n    {optimizer}({grads})",
-                f"{name}.adjust(finite)",
-            ]
-            return lines
-        return [*lines, f"{optimizer}({grads})"]
-
-    def _unscale(self, plan: Plan, call: cst.Call) -> list[str]:
-        """`scaler.unscale_(optimizer)`; `scaler.update()` is part of the step."""
         assert isinstance(call.func, cst.Attribute)
-        if call.func.attr.value != "unscale_" or not call.args:
-            return []
-        sources = self._for_optimizer(plan, code(call.args[0].value))
+        if self.analysis.value(call.func.value).kind != "scaler":
+            return [*lines, f"{optimizer}({grads})"]
+        scaler = code(call.func.value)
+        if not all(b.unscaled for b in self._for_optimizer(plan, optimizer)):
+            lines.append(f"{grads} = {scaler}.unscale({grads})")
+        several = len({o for b in plan.backwards for o in b.optimizers}) > 1
+        finite = f"finite_{optimizer.replace('.', '_')}" if several else "finite"
+        self.finite.setdefault(scaler, []).append((finite, call))
+        return [*lines, f"{finite} = ms.amp.all_finite({grads})", f"if {finite}:\n    {optimizer}({grads})"]
+
+    def _scaler_call(self, plan: Plan, call: cst.Call) -> list[str]:
+        """`scaler.unscale_(optimizer)` and `scaler.update()`."""
+        assert isinstance(call.func, cst.Attribute)
+        scaler = code(call.func.value)
+        if call.func.attr.value == "update":
+            stepped = self.finite.pop(scaler, [])
+            return [f"{scaler}.adjust({' and '.join(dict.fromkeys(name for name, _ in stepped))})"] if stepped else []
+        sources = self._for_optimizer(plan, code(call.args[0].value)) if call.args else []
         if len(sources) != 1 or len(sources[0].optimizers) != 1:
             return []
         sources[0].unscaled = True
-        return [f"{sources[0].grads} = {code(call.func.value)}.unscale({sources[0].grads})"]
+        line = f"{sources[0].grads} = {scaler}.unscale({sources[0].grads})"
+        condition = self._condition_without_step(plan, call, code(call.args[0].value))
+        if condition is None:
+            return [line]
+        self.before.setdefault(condition, []).append(parsed(line))  # the step needs it in either case
+        return []
+
+    def _condition_without_step(self, plan: Plan, call: cst.Call, optimizer: str) -> cst.CSTNode | None:
+        """The outermost condition around a call that does not hold the optimizer's step too."""
+        for statement in plan.body:
+            node: cst.CSTNode = statement
+            while call in list(calls_in(node)):
+                if isinstance(node, cst.If) and not any(
+                    role == "step" and owner is not None and code(owner) == optimizer
+                    for role, owner in map(self.role, calls_in(node))
+                ):
+                    return node
+                inner = [s for block in blocks_in(node, deep=False) for s in block.body if call in list(calls_in(s))]
+                if not inner:
+                    break
+                node = inner[0]
+        return None
 
     def _clip(self, plan: Plan, call: cst.Call, merged: dict[str, str], statement: cst.CSTNode) -> list[str]:
+        """What clips the gradients.
+
+        Raises: ValueError for what MindSpore's clipping does not do.
+        """
         value = self.analysis.value(call.func)
-        limit = call.args[1].value if len(call.args) > 1 else None
-        if limit is None or len(call.args) > 2:
-            return []
+        names = ("parameters", "max_norm" if _CLIPS[value.name] == "norm" else "clip_value", "norm_type")
+        given = {a.keyword.value if a.keyword else n: a.value for n, a in zip(names, call.args, strict=False)}
+        given |= {a.keyword.value: a.value for a in call.args if a.keyword}
+        limit, norm = given.get(names[1]), given.get("norm_type")
+        if limit is None:
+            raise ValueError("the limit is not given")
+        if norm is not None and literal(norm) not in (2, 2.0):
+            raise ValueError("only the norm of type 2 has a form: ops.clip_by_global_norm(grads, max_norm)")
         optimizers = sorted({o for b in plan.backwards for o in b.optimizers})
+        what = code(given["parameters"])
         if len(optimizers) > 1:
-            made = [
-                o for o in optimizers if self._made_from(o) and code(call.args[0].value).startswith(self._made_from(o))
-            ]
+            made = [o for o in optimizers if self._made_from(o) and what.startswith(self._made_from(o))]
             optimizers = made[:1] or optimizers[:1]
+        whole = self._made_from(optimizers[0])
+        if whole and what.startswith(f"{whole}.") and what != f"{whole}.parameters()":
+            raise ValueError(f"it clips a part of the parameters of {optimizers[0]}; clip those of grads")
         lines, grads = self._gradients(plan, optimizers[0], merged)
         if isinstance(statement, cst.SimpleStatementLine) and isinstance(statement.body[0], cst.Assign):
             target = code(statement.body[0].targets[0].target)
-            lines.append(f"{target} = mint.norm(mint.stack([mint.norm(g) for g in {grads}]))")
+            lines.append(f"{target} = sum((g ** 2).sum() for g in {grads}).sqrt()")
         if _CLIPS[value.name] == "norm":
             lines.append(f"{grads} = ops.clip_by_global_norm({grads}, {code(limit)})")
         else:
@@ -499,7 +544,7 @@ class Planner:
                     continue
             made = converted(plan.body[index])
             if any(b.closure for b in plan.backwards):
-                made = [_with_gradients(s, plan.backwards[0].grads) for s in made]
+                made = [with_gradients(s, plan.backwards[0].grads) for s in made]
             result += made
             index += 1
         return result
@@ -518,7 +563,7 @@ class Planner:
         inside, _ = settle([s for statement in plan.body[first:last] for s in converted(statement)])
         before, comments = settle([s for statement in plan.body[:first] for s in converted(statement)])
         after, _ = settle([s for statement in plan.body[last:] for s in converted(statement)])
-        values = [_value(s) for s in inside]
+        values = [value_of(s) for s in inside]
         loss = values[-1] if step.loss else cst.parse_expression(expression(backward.loss))
         assert plan.loop is not None and plan.inner is not None and isinstance(loss, cst.BaseExpression)
         ahead = self.before.setdefault(plan.loop, [])
@@ -564,11 +609,13 @@ class Planner:
         function = cst.parse_statement(f"def {backward.function}({', '.join(inputs)}):\n    pass\n")
         assert isinstance(function, cst.FunctionDef)
         value = loss if backward.scaler is None else f"{code(backward.scaler)}.scale({loss})"
+        if backward.scaled_if is not None:
+            value = f"{value} if {code(backward.scaled_if)} else {loss}"
         named = isinstance(backward.loss, cst.Name) and not backward.more
         if backward.scaler is not None and named:
             extras = [loss, *extras]
         returned = ", ".join([value, *extras])
-        lines: list[cst.BaseStatement] = [*inside, _parse(f"return {returned}")]
+        lines: list[cst.BaseStatement] = [*inside, parsed(f"return {returned}")]
         function = function.with_changes(body=cst.IndentedBlock(lines))
         if inside and hasattr(inside[0], "leading_lines"):
             blank = inside[0].leading_lines
@@ -585,101 +632,10 @@ class Planner:
         aux = ", has_aux=True" if extras else ""
         fresh = f"new_{backward.grads}" if backward.accumulates else backward.grads
         call = f"{target}, {fresh} = ms.value_and_grad({backward.function}, None, {weights}{aux})({', '.join(inputs)})"
-        statements: list[cst.BaseStatement] = [function, _parse(call)]
-        if self.distributed:
-            statements.append(_parse(f"{fresh} = nn.DistributedGradReducer({weights})({fresh})"))
+        statements: list[cst.BaseStatement] = [function, parsed(call)]
+        if self.tools.package.distributed:
+            statements.append(parsed(f"{fresh} = {self.tools.help('average_gradients')}({fresh})"))
         if backward.accumulates:
-            joined = f"[a + b for a, b in zip({backward.grads}, {fresh})]"
-            statements.append(_parse(f"{backward.grads} = {fresh} if {backward.grads} is None else {joined}"))
+            joined = f"tuple(a + b for a, b in zip({backward.grads}, {fresh}))"
+            statements.append(parsed(f"{backward.grads} = {fresh} if {backward.grads} is None else {joined}"))
         return statements
-
-
-def _before(statement: cst.CSTNode, names: Names, needed: set[str]) -> set[str]:
-    """What must be known before a statement so that `needed` is known after it."""
-    settled = names.writes if isinstance(statement, cst.SimpleStatementLine) else set()
-    return (needed - settled) | names.early
-
-
-def returned(body: Sequence[cst.BaseStatement], loss: cst.BaseExpression) -> bool:
-    """Whether a function ends with returning the loss."""
-    last = body[-1].body[0] if isinstance(body[-1], cst.SimpleStatementLine) else None
-    return isinstance(last, cst.Return) and last.value is not None and code(last.value) == code(loss)
-
-
-def _with_gradients(statement: cst.BaseStatement, grads: str) -> cst.BaseStatement:
-    """`return loss` → `return loss, grads`."""
-    last = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
-    if not isinstance(last, cst.Return) or last.value is None:
-        return statement
-    pair = cst.Tuple([cst.Element(last.value), cst.Element(cst.Name(grads))], lpar=[], rpar=[])
-    return statement.with_changes(body=[last.with_changes(value=pair)])
-
-
-def _value(statement: cst.BaseStatement) -> cst.BaseExpression | None:
-    """The value of an assignment."""
-    small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
-    return small.value if isinstance(small, cst.Assign) else None
-
-
-def _part(backward: Backward, optimizer: str) -> str:
-    """An optimizer's share of the gradients."""
-    if len(backward.optimizers) == 1:
-        return backward.grads
-    position = backward.optimizers.index(optimizer)
-    start = " + ".join(f"len({o}.parameters)" for o in backward.optimizers[:position])
-    stop = " + ".join(f"len({o}.parameters)" for o in backward.optimizers[: position + 1])
-    last = position == len(backward.optimizers) - 1
-    return f"{backward.grads}[{start}:{'' if last else stop}]"
-
-
-def _parse(text: str) -> cst.BaseStatement:
-    statement = cst.parse_statement(text + "\n")
-    assert isinstance(statement, cst.BaseStatement)
-    return statement
-
-
-def statements_of(lines: Sequence[str]) -> list[cst.BaseStatement]:
-    """Lines of text as statements."""
-    return [_parse(line) for line in lines]
-
-
-class _Calls(cst.CSTVisitor):
-    """Finds calls of modules, or of what may use one."""
-
-    def __init__(self, analysis: Analysis):
-        self.analysis = analysis
-        self.found = False
-
-    def visit_Call(self, node: cst.Call) -> None:
-        value = self.analysis.value(node.func)
-        arguments = [self.analysis.value(a.value).kind for a in node.args]
-        if value.kind == "module" or (
-            value.kind in ("function", "method", "") and self._may_compute(node, value, arguments)
-        ):
-            self.found = True
-
-    def _may_compute(self, node: cst.Call, value: Value, arguments: list[str]) -> bool:
-        if value.kind == "":
-            if not isinstance(node.func, cst.Attribute):
-                return True
-            return table.find(f"Tensor.{node.func.attr.value}") is None and node.func.attr.value not in (
-                "append",
-                "update",
-            )
-        if value.kind == "method":
-            return value.of[1].kind == "module" or "module" in arguments
-        return "module" in arguments
-
-
-class _Optimizers(cst.CSTVisitor):
-    """Finds `optimizer = optim.X(module.parameters(), …)`: the modules by the optimizers' names, as written."""
-
-    def __init__(self) -> None:
-        self.modules: dict[str, str] = {}
-
-    def visit_Assign(self, node: cst.Assign) -> None:
-        if isinstance(node.value, cst.Call) and node.value.args:
-            first = node.value.args[0].value
-            if isinstance(first, cst.Call) and isinstance(first.func, cst.Attribute):
-                module = code(first.func.value)
-                self.modules.update({code(t.target): module for t in node.targets})

@@ -29,12 +29,16 @@ TENSOR = Value("tensor")
 TENSORS = Value("tensors")
 NONE = Value("none")
 INT = Value("int")
+PARAMETER = Value("tensor", of="parameter")  # equal to TENSOR, but changed in place it must stay the same object
+PARAMETERS = Value("tensors", of="parameter")
 SIZE = Value("size")
 
 
 def join(a: Value, b: Value) -> Value:
     """What is known when either may be meant; None gives way to anything (an optional argument)."""
-    if a == b or b.kind == "none" or not b:
+    if a == b:
+        return a if a.of is not None else b
+    if b.kind == "none" or not b:
         return a if a else b
     if a.kind == "none" or not a:
         return b
@@ -46,7 +50,9 @@ def join(a: Value, b: Value) -> Value:
 def element(value: Value, index: int | None = None) -> Value:
     """What indexing or iterating gives."""
     if value.kind in ("tensor", "tensors", "batch"):
-        return TENSOR
+        return PARAMETER if value.kind == "tensors" and value.of == "parameter" else TENSOR
+    if value.kind == "dict" and value.name == "state":
+        return PARAMETER if index is not None else Value("str")
     if value.kind == "size":
         return INT
     if value.kind == "tuple":

@@ -32,6 +32,7 @@ def verify(
     plot: str | os.PathLike[str] | None = None,
     shapes: Mapping[str, Sequence[int | None]] | None = None,
     signature: str | None = None,
+    loss: str | None = None,
     rules: str | os.PathLike[str] | None = None,
     tensorflow_python: str | None = None,
     mindspore_python: str | None = None,
@@ -51,6 +52,7 @@ def verify(
         plot: where to draw the free run; by default beside the generated file.
         shapes: shapes of placeholders that the graph leaves open.
         signature: which of a SavedModel's signatures was converted.
+        loss: which of several losses to train by; by default the first.
         rules: the Python file of rules that it was converted with.
         tensorflow_python: interpreter for TensorFlow's process.
         mindspore_python: interpreter for MindSpore's.
@@ -63,7 +65,7 @@ def verify(
     from tf2ms.verify.session import run_levels
 
     with user_rules(None if rules is None else Path(rules)):
-        plan = make_plan(source, Path(folder), shapes, signature)
+        plan = make_plan(source, Path(folder), shapes, signature, loss)
     inputs = list(plan.map["inputs"])
     batch = read_batch(Path(data), inputs) if data else make_batch(plan.graph, inputs, batch_size or FREE_BATCH, seed)
     with ExitStack() as stack:

@@ -15,6 +15,7 @@ import numpy as np
 from tf2ms.errors import SourceError
 from tf2ms.flow import recover_flow
 from tf2ms.graph import Graph, Tensor, build_graph
+from tf2ms.graph.build import is_variable
 from tf2ms.layout import assign_layout
 from tf2ms.lower import lower
 from tf2ms.rewrite import rewrite
@@ -23,6 +24,7 @@ from tf2ms.rules.types import Code, Lowered, Step
 from tf2ms.source import infer_shapes, read_source
 from tf2ms.split import Roles, split
 from tf2ms.verify.arrays import SavedArrays, save_arrays
+from tf2ms.verify.beside import fed_beside
 from tf2ms.verify.compare import largest
 from tf2ms.verify.handwritten import optimizer_calls, undefined_attributes
 from tf2ms.verify.inputs import FREE_BATCH, make_batch
@@ -31,7 +33,7 @@ from tf2ms.verify.plan import Watched, variables_of, watched
 from tf2ms.verify.process import Worker, WorkerError
 from tf2ms.verify.sides import tensorflow_worker
 
-KINDS = ("Conv2d", "Dense", "MaxPool2d", "AvgPool2d", "BatchNorm2d", "LRN")
+KINDS = ("Conv2d", "Dense", "MaxPool2d", "AvgPool2d", "BatchNorm2d", "LRN", "Dropout")
 _BAR = 1e-4
 
 
@@ -116,7 +118,13 @@ def audit(
         ours = stack.enter_context(Worker("MindSpore", "tf2ms.verify.mindspore_worker", work, mindspore_python))
         try:
             reads = undefined_attributes(tree)
-            answer = ours.call("inspect_port", module=str(file), cls=cls, reads=[list(item[:2]) for item in reads])
+            answer = ours.call(
+                "inspect_port",
+                module=str(file),
+                cls=cls,
+                reads=[list(item[:2]) for item in reads],
+                training=_trains(roles),
+            )
             made = tuple(Made(**item) for item in answer["layers"])
             pairs, missing, extra = match(wanted, made)
             departures += _static(pairs, missing, extra, tree)
@@ -138,6 +146,15 @@ def audit(
                 departures.append(Departure(f"{error.side} dies running it", error.message, "runs", where))
     departures += _hyperparameters(roles, tree)
     return Audit(len(wanted), len(pairs), tuple(departures), tuple(notes))
+
+
+def _trains(roles: Roles) -> bool:
+    """Whether layers of the graph are as they are while training."""
+    return any(
+        node.op == "Dropout" or (node.op.startswith("FusedBatchNorm") and node.attr("is_training", True))
+        for node in roles.graph
+        if "Grad" not in node.op
+    )
 
 
 def _port(port: str) -> tuple[Path, str, ast.Module]:
@@ -183,6 +200,7 @@ _NAMES = {
     "has_bias": "bias",
     "eps": "epsilon",
     "num_features": "channels",
+    "p": "rate",
 }
 
 
@@ -273,12 +291,14 @@ class _Run:
         file.write_bytes(graph_def.SerializeToString())
         variables = variables_of(self.graph, {item.tensor.node for item in self.roles.variables})
         given = str(Path(checkpoint).absolute()) if checkpoint else None
-        self.theirs.call("load", graph=str(file), variables=variables, threads=None, checkpoint=given)
+        batch = self._batch()
+        beside = fed_beside(self.graph, self.roles, list(batch), FREE_BATCH)
+        self.theirs.call("load", graph=str(file), variables=variables, threads=None, checkpoint=given, kept=beside.kept)
         constants = {w.variable for pair in pairs for _, w in self._weights(pair)} - {v["name"] for v in variables}
         path = {name: str(self.work / f"{name}.npz") for name in ("weights", "feeds", "tensors", "port", "layers")}
         self.theirs.call("weights", path=path["weights"], constants=sorted(constants))
-        batch = self._batch()
-        save_arrays(path["feeds"], batch)
+        flags = {f"{name}:0": np.array(value) for name, value in self.roles.flags.items()}
+        save_arrays(path["feeds"], {**beside.feeds, **batch, **{n: v for n, v in flags.items() if self._is_fed(n)}})
         outputs = {pair.made.path: self._output(pair) for pair in pairs}
         inputs = {pair.made.path: self._input(pair) for pair in pairs}
         names = sorted({item.tensor for item in (*outputs.values(), *inputs.values())})
@@ -309,6 +329,9 @@ class _Run:
             if item.feeds == "backbone"
         ]
         return make_batch(self.graph, inputs, FREE_BATCH, seed=1)
+
+    def _is_fed(self, flag: str) -> bool:
+        return not is_variable(self.graph[Tensor.parse(flag).node])
 
     def _weights(self, pair: Pair) -> list[tuple[str, Any]]:
         layer = pair.wanted.step.layer

@@ -50,6 +50,7 @@ def _shapes(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
 @click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=1,224,224,3",
               help="Shape of an input that the graph leaves open; may be repeated.")  # fmt: skip
 @click.option("--signature", metavar="NAME", help="Which of a SavedModel's signatures was converted.")
+@click.option("--loss", metavar="NAME", help="Which of several losses to train by.  [the first]")
 @click.option("--rules", metavar="FILE", help="The Python file of rules that it was converted with.")
 @click.option("--tensorflow-python", metavar="PYTHON", help="Interpreter that has TensorFlow.")
 @click.option("--mindspore-python", metavar="PYTHON", help="Interpreter that has MindSpore.")
@@ -64,6 +65,7 @@ def verify(graph: str, folder: str, as_json: bool, **options: Any) -> None:
       tf2ms verify graph.pbtxt out/
       tf2ms verify model.meta out/ --checkpoint model.ckpt --data batch.npz
       tf2ms verify graph.pb out/ --levels forward,loss
+      tf2ms verify gan.pb out/ --loss g_loss
     """
     from tf2ms.cli import _working
     from tf2ms.verify import Bars

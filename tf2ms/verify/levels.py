@@ -52,7 +52,7 @@ class _Found:
 def forward(sides: Sides) -> Iterator[Check | Crash | str]:
     """Every layer in the graph's order, then every output."""
     plan, bar = sides.plan, sides.bars.forward
-    batch = len(next(iter(sides.feeds.values()), ()))
+    batch = max((len(array) for array in sides.feeds.values() if array.ndim), default=0)
     samples = _SAMPLES if batch > _WHOLE_LAYERS else None
     if samples:
         yield f"layers are compared on the first {samples} of {batch} samples, outputs on all"
@@ -348,10 +348,10 @@ def free(sides: Sides, steps: int) -> Iterator[Check | Curves | str]:
         "train", feeds=sides.path("feeds"), inputs=sides.inputs, weights=sides.path("weights"), steps=steps
     )
     runs: dict[str, tuple[float, ...]] = {}
-    size = len(next(iter(sides.feeds.values()), ()))
+    size = max((len(array) for array in sides.feeds.values() if array.ndim), default=0)
     same_batch = size > 1 and all(array.ndim and len(array) == size for array in sides.feeds.values())
     turned = {key: array[::-1] for key, array in sides.feeds.items()} if same_batch else {}
-    save_arrays(sides.path("turned"), {**turned, **sides.plan.flags})
+    save_arrays(sides.path("turned"), {**sides.whole_batch, **turned})
     another = sides.another_tensorflow
     variants: dict[str, Callable[[], Worker]] = {
         "one thread": partial(another, threads=1),

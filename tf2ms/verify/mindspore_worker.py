@@ -28,6 +28,12 @@ _POWERS = {"beta1_power": "beta1", "beta2_power": "beta2"}
 class Side:
     """The generated module and its network; the methods are the commands."""
 
+    _loss: str | None = None
+
+    def choose(self, loss: str) -> None:
+        """Which of several losses is meant, where the generated file has a step for each."""
+        self._loss = loss
+
     def prepare(self) -> None:
         """Imports MindSpore, which takes its time."""
         import mindspore  # noqa: F401
@@ -37,6 +43,7 @@ class Side:
         import mindspore as ms
 
         ms.set_context(mode=ms.PYNATIVE_MODE)
+        _keep_everything()
         self._running: list[str] = []
         self._module = import_file(module)
         self._entries = {item["name"]: item for item in parameters}
@@ -130,7 +137,7 @@ class Side:
     def loss(self, feeds: str, inputs: list[dict[str, Any]], path: str) -> dict[str, Any]:
         """The loss and each summand of the text that computes it; writes `loss` and `term:i`."""
         cell, batch = self._with_loss(), tensors(SavedArrays(feeds), inputs)
-        kind = type(self._module.create_loss())
+        kind = type(cell.loss if self._loss else self._module.create_loss())
         found = next((inner for _, inner in cell.cells_and_names() if type(inner) is kind), None)
         arguments: list[tuple[Any, ...]] = []
         handle = found.register_forward_pre_hook(lambda _, args: arguments.append(args)) if found else None
@@ -151,7 +158,7 @@ class Side:
         import mindspore as ms
 
         cell, batch = self._with_loss(), tensors(SavedArrays(feeds), inputs)
-        parameters = list(self._network.trainable_params())
+        parameters = list(self._step().optimizer.parameters if self._loss else self._network.trainable_params())
         _, found = ms.value_and_grad(cell, None, parameters)(*batch)
         save_arrays(path, self._by_variable(parameters, [gradient.asnumpy() for gradient in found]))
 
@@ -161,7 +168,7 @@ class Side:
     def _step(self) -> Any:
         if not hasattr(self, "_made_step"):
             self._made_step = self._module.create_train_step(self._network)
-        return self._made_step
+        return getattr(self._made_step, f"{self._loss}_step") if self._loss else self._made_step
 
     def _by_variable(self, parameters: Sequence[Any], arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}
@@ -175,7 +182,10 @@ class Side:
 
     def settings(self) -> dict[str, Any]:
         """The optimizer as each function makes it: its class, and its settings under MindSpore's names."""
-        made = self._module.create_optimizer(self._network.trainable_params())
+        if self._loss:
+            made = getattr(self._module, f"create_{self._loss}_optimizer")(self._network)
+        else:
+            made = self._module.create_optimizer(self._network.trainable_params())
         return {"create_train_step": self._settings(self._step().optimizer), "create_optimizer": self._settings(made)}
 
     def _settings(self, optimizer: Any) -> dict[str, Any]:
@@ -227,7 +237,8 @@ class Side:
                     assign(held, ms.Tensor(_power(state[f"before:{variable}"], _beta(owner, slot))))
                 else:
                     assign(held, ms.Tensor(to_mindspore(entry, state[f"before:{variable}"], change=True)))
-        prepare = getattr(self._module, "prepare_gradients", None)
+        own = f"prepare_{self._loss}_gradients" if self._loss else "prepare_gradients"
+        prepare = getattr(self._module, own, None)
         optimizer(prepare(tuple(gradients)) if prepare else tuple(gradients))
         after: dict[str, np.ndarray] = {}
         for index, (parameter, entry) in enumerate(zip(parameters, entries, strict=True)):
@@ -265,6 +276,7 @@ class Side:
             network = self._module.create_network()
             self._fill(network, SavedArrays(weights))
             step = self._module.create_train_step(network)
+            step = getattr(step, f"{self._loss}_step") if self._loss else step
             batch = tensors(SavedArrays(feeds), inputs)
             return [float(step(*batch).asnumpy()) for _ in range(steps)]
         finally:
@@ -272,13 +284,14 @@ class Side:
 
     # -- a port by hand ------------------------------------------------------------------------------------------------
 
-    def inspect_port(self, module: str, cls: str, reads: list[list[str]]) -> dict[str, Any]:
+    def inspect_port(self, module: str, cls: str, reads: list[list[str]], training: bool) -> dict[str, Any]:
         """Makes a cell of a hand-written file; its layers, and which attributes nothing ever sets."""
         import mindspore as ms
 
         ms.set_context(mode=ms.PYNATIVE_MODE)
         self._module = import_file(module)
-        self._network = getattr(self._module, cls)().set_train(False)
+        _keep_everything()
+        self._network = getattr(self._module, cls)().set_train(training)
         return {"layers": port.layers(self._network), "undefined": port.undefined(self._module, reads)}
 
     def run_port(
@@ -333,6 +346,16 @@ class _Recorded:
             return result
 
         return recorded
+
+
+def _keep_everything() -> None:
+    """Dropout that drops nothing and scales what it would keep: frameworks cannot draw the same random numbers."""
+    import mindspore.nn as nn
+
+    def construct(self: Any, x: Any) -> Any:
+        return x / (1 - self.p) if self.training else x
+
+    nn.Dropout.construct = construct
 
 
 # -- the optimizer's state ---------------------------------------------------------------------------------------------
@@ -504,6 +527,7 @@ def main() -> None:
     side = Side()
     names = (
         "prepare",
+        "choose",
         "load",
         "forward",
         "loss",

@@ -100,6 +100,7 @@ class Plan:
     statistics: Mapping[str, str]
     positions: Mapping[str, int]
     load_weights: Callable[[], Mapping[str, np.ndarray]] | None = None
+    loss: str | None = None
 
     @property
     def variables(self) -> list[dict[str, Any]]:
@@ -157,13 +158,19 @@ class Plan:
 
 
 def make_plan(
-    source: Any, folder: str | Path, shapes: Mapping[str, Any] | None = None, signature: str | None = None
+    source: Any,
+    folder: str | Path,
+    shapes: Mapping[str, Any] | None = None,
+    signature: str | None = None,
+    loss: str | None = None,
 ) -> Plan:
-    """Reads the graph and the generated folder.
+    """Reads the graph and the generated folder; of several losses `loss` names the one to train by.
 
-    Raises: SourceError if there is no generated project in `folder` or it is not of this graph.
+    Raises: SourceError if there is no generated project in `folder` or it is not of this graph, or has no such loss.
     """
     mapping, module = read_map(folder)
+    chosen = _one_loss(mapping, loss)
+    mapping = {**mapping, "loss": chosen["loss"]} if chosen else mapping
     found = read_source(source, signature)
     graph = build_graph(found.graph_def, infer_shapes(found.graph_def, shapes))
     fed = [item["tensor"] for item in mapping["inputs"]]
@@ -173,13 +180,19 @@ def make_plan(
         raise SourceError(f"'{module}' is not of this graph, which has no {foreign[0]}; convert the graph again")
     cut = [name for name in fed if not graph[Tensor.parse(name).node].op.startswith("Placeholder")]
     roles = split(graph, fed if cut else None, [item["tensor"] for item in mapping["outputs"]], mapping["loss"])
+    if mapping.get("towers"):
+        raise SourceError(
+            "the graph holds towers that split the batch among them, the generated file one tower that takes all of it:"
+            " the two cannot be run side by side; give the graph of one tower"
+        )
     roles = recover_flow(roles, found.graph_def)
     images = [item["perm"] for item in mapping["inputs"] if len(item["shape"] or ()) >= 3]
     layout = assign_layout(
         rewrite(roles.graph, roles.ends), layout_of, roles.outputs, bool(images) and not any(image for image in images)
     )
     positions = {name: index for index, name in enumerate(layout.graph.order(tensor.node for tensor in roles.ends))}
-    applies = tuple(apply for optimizer in roles.optimizers for apply in _applies(graph, optimizer))
+    held = {variable.tensor.node for variable in roles.variables}  # not those before a cut
+    applies = tuple(a for optimizer in roles.optimizers for a in _applies(graph, optimizer) if a.node in held)
     return Plan(
         graph_def=found.graph_def,
         graph=graph,
@@ -193,11 +206,24 @@ def make_plan(
         ),
         terms=tuple(str(term) for term in roles.terms),
         applies=applies,
-        train_ops=_train_ops(graph) if any(apply.gradient for apply in applies) else (),
+        train_ops=_train_ops(graph, {u.node for u in roles.updates} if chosen else None)
+        if any(apply.gradient for apply in applies)
+        else (),
         statistics=_statistics(graph, roles),
         positions=positions,
         load_weights=found.load_weights,
+        loss=chosen["name"] if chosen else None,
     )
+
+
+def _one_loss(mapping: Mapping[str, Any], name: str | None) -> Mapping[str, Any] | None:
+    """The entry of the map for one of several losses, the first unless named; None where there are not several."""
+    losses = mapping.get("losses", [])
+    found = [item for item in losses if name in (None, item["name"], item["loss"], item["loss"].removesuffix(":0"))]
+    if name is not None and not found:
+        known = ", ".join(item["name"] for item in losses) or "one loss alone, which needs no name"
+        raise SourceError(f"the generated project has no loss '{name}': it has {known}")
+    return found[0] if found else None
 
 
 def read_map(folder: str | Path) -> tuple[dict[str, Any], Path]:
@@ -319,13 +345,16 @@ def _statistics(graph: Graph, roles: Roles) -> dict[str, str]:
     return {_variable_name(graph[variable]): name for variable, name in moved if is_variable(graph[variable])}
 
 
-def _train_ops(graph: Graph) -> tuple[str, ...]:
-    """The apply ops, and the updates that wait for them: beta powers, the global step, moving averages."""
+def _train_ops(graph: Graph, only: Collection[str] | None = None) -> tuple[str, ...]:
+    """The apply ops, and the updates that wait for them: beta powers, the global step, moving averages.
+
+    `only` are the apply ops of one of several losses.
+    """
     waiting: dict[str, list[str]] = {}
     for node in graph:
         for source in (*node.control, *(tensor.node for tensor in node.inputs)):
             waiting.setdefault(source, []).append(node.name)
-    found = {node.name for node in graph if is_apply(node.op)}
+    found = {node.name for node in graph if (is_apply(node.op) if only is None else node.name in only)}
     stack = list(found)
     while stack:
         for name in waiting.get(stack.pop(), ()):

@@ -53,7 +53,7 @@ def layers(cell: Any) -> list[dict[str, Any]]:
 def _kind(cell: Any) -> str | None:
     from mindspore import nn
 
-    kinds = ("Conv2d", "Dense", "MaxPool2d", "AvgPool2d", "BatchNorm2d", "LRN")
+    kinds = ("Conv2d", "Dense", "MaxPool2d", "AvgPool2d", "BatchNorm2d", "LRN", "Dropout")
     return next((kind for kind in kinds if isinstance(cell, getattr(nn, kind, ()))), None) or (
         "LRN" if type(cell).__name__ == "LRN" else None
     )
@@ -68,7 +68,7 @@ def _values(kind: str, cell: Any) -> Iterator[tuple[str, Any]]:
                 yield name, value
         return
     names = ("in_channels", "out_channels", "kernel_size", "stride", "pad_mode", "dilation", "group", "has_bias",
-             "num_features", "eps")  # fmt: skip
+             "num_features", "eps", "p")  # fmt: skip
     for name in names:
         value = getattr(cell, name, None)
         if name in ("kernel_size", "stride", "dilation") and isinstance(value, int):

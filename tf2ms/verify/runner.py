@@ -33,7 +33,9 @@ def load_network(conversion: Conversion) -> Any:
     network = load_module(conversion.code, conversion.stem).create_network()
     if conversion.weights is not None:
         values = {name: ms.Parameter(ms.Tensor(value), name=name) for name, value in conversion.weights.items()}
-        ms.load_param_into_net(network, values, strict_load=True)
+        missing, unknown = ms.load_param_into_net(network, values, strict_load=True)
+        if missing or unknown:
+            raise RuntimeError(f"the network has no values for {missing}, and no parameters for {unknown}")
     return network.set_train(False)
 
 
@@ -48,7 +50,7 @@ def network_inputs(conversion: Conversion, feeds: Mapping[str, np.ndarray]) -> l
     for item in conversion.map["inputs"]:
         if item["feeds"] == "backbone":
             dtype = "float32" if item["dtype"] == "bfloat16" else item["dtype"]  # which NumPy itself has not
-            value = feed_of(feeds, item["tensor"]).astype(dtype, copy=False)
+            value = feed_of(feeds, item["tensor"], item["name"]).astype(dtype, copy=False)
             value = (value.transpose(item["perm"]) if item["perm"] else value).copy(order="C")
             tensors.append(ms.Tensor(value, ms.bfloat16) if item["dtype"] == "bfloat16" else ms.Tensor(value))
     return tensors
@@ -82,13 +84,13 @@ def _as_array(output: Any) -> np.ndarray:
     return array.view(np.uint16).view(bfloat16)
 
 
-def feed_of(feeds: Mapping[str, np.ndarray], tensor: str) -> np.ndarray:
-    """The array fed for a tensor, named with or without its `:0`.
+def feed_of(feeds: Mapping[str, np.ndarray], tensor: str, name: str) -> np.ndarray:
+    """The array fed for a tensor, named with or without its `:0`, or as the generated network's argument.
 
     Raises: GraphError if it is not fed.
     """
     node = Tensor.parse(tensor).node
-    for key in (tensor, node):
+    for key in (tensor, node, name):
         if key in feeds:
             return np.asarray(feeds[key])
-    raise GraphError(f"'{tensor}' is not fed; given are {', '.join(map(str, feeds)) or 'no inputs'}")
+    raise GraphError(f"'{tensor}' ({name}) is not fed; given are {', '.join(map(str, feeds)) or 'no inputs'}")

@@ -12,7 +12,9 @@ import numpy as np
 from tf2ms.graph import Tensor
 from tf2ms.verify import levels as run
 from tf2ms.verify.arrays import save_arrays
+from tf2ms.verify.beside import fed_beside
 from tf2ms.verify.gradients import gradients
+from tf2ms.verify.inputs import FREE_BATCH
 from tf2ms.verify.plan import Plan
 from tf2ms.verify.plot import write_plot
 from tf2ms.verify.process import Worker, WorkerError
@@ -122,15 +124,20 @@ def _start(
     ours.send("prepare")
     graph = work / "graph.pb"
     graph.write_bytes(plan.graph_def.SerializeToString())
-    sides = Sides(plan, bars, theirs, ours, work, batch, str(graph), pythons[0])
-    save_arrays(sides.path("feeds"), {**batch, **plan.flags})
+    size = max((len(array) for array in batch.values() if array.ndim), default=FREE_BATCH)
+    beside = fed_beside(plan.graph, plan.roles, list(batch), size)
+    if beside.kept:
+        notes.append("dropout: every element is kept on both sides, scaled as in training")
+    sides = Sides(plan, bars, theirs, ours, work, batch, str(graph), pythons[0], beside)
+    save_arrays(sides.path("feeds"), sides.whole_batch)
     brought = None
     if checkpoint is None and plan.load_weights is not None:
         brought = sides.path("brought")
         save_arrays(brought, plan.load_weights())
     answer = theirs.call(
-        "load", graph=str(graph), variables=plan.variables, threads=None, checkpoint=checkpoint, brought=brought
-    )
+        "load", graph=str(graph), variables=plan.variables, threads=None, checkpoint=checkpoint, brought=brought,
+        kept=beside.kept,
+    )  # fmt: skip
     if answer["absent"] and checkpoint:
         needed = [item["name"] for item in plan.variables if item["needed"] and item["name"] in answer["absent"]]
         weights = {item["variable"] for item in plan.map["parameters"]}
@@ -150,4 +157,8 @@ def _start(
         weights=sides.path("weights"),
         training=plan.roles.loss is not None,
     )
+    if plan.loss is not None:
+        ours.call("choose", loss=plan.loss)
+        others = [item["name"] for item in plan.map["losses"] if item["name"] != plan.loss]
+        notes.append(f"trained by {plan.loss}; {', '.join(others)} with --loss")
     return sides, loaded["problems"]

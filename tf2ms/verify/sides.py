@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tf2ms.verify.beside import Beside
 from tf2ms.verify.compare import Difference
 from tf2ms.verify.plan import Plan
 from tf2ms.verify.process import Worker, WorkerError
@@ -27,6 +28,12 @@ class Sides:
     feeds: Mapping[str, np.ndarray]
     graph: str
     tensorflow_python: str | None
+    beside: Beside
+
+    @property
+    def whole_batch(self) -> dict[str, np.ndarray]:
+        """All that TensorFlow is fed."""
+        return {**self.beside.feeds, **self.feeds, **self.plan.flags}
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
@@ -42,8 +49,9 @@ class Sides:
         worker = tensorflow_worker(self.folder, self.tensorflow_python, onednn)
         try:
             worker.call(
-                "load", graph=self.graph, variables=self.plan.variables, threads=threads, values=self.path("weights")
-            )
+                "load", graph=self.graph, variables=self.plan.variables, threads=threads, values=self.path("weights"),
+                kept=self.beside.kept,
+            )  # fmt: skip
         except WorkerError:
             worker.close()
             raise

@@ -28,37 +28,27 @@ class Side:
         checkpoint: str | None = None,
         brought: str | None = None,
         values: str | None = None,
+        kept: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Imports the graph and gives its variables their values.
 
         All from `values`, or else those of `checkpoint`, or of what the source `brought` along, where they hold them,
-        and the initializers' where they do not.
+        and the initializers' where they do not. `kept` are the random numbers of dropouts, which are fed.
         """
         import tensorflow as tf
 
         v1 = tf.compat.v1
         v1.disable_eager_execution()
         self._variables = {item["name"]: item for item in variables}
-        graph_def = v1.GraphDef()
+        self._definition = v1.GraphDef()
         with open(graph, "rb") as file:
-            graph_def.ParseFromString(file.read())
-        self._graph = tf.Graph()
-        with self._graph.as_default():
-            tf.graph_util.import_graph_def(graph_def, name="")
-            self._reads, self._writes, self._fed = {}, {}, {}
-            for name, item in self._variables.items():
-                handle = self._graph.get_tensor_by_name(f"{item['node']}:0")
-                value = v1.placeholder(item["dtype"])
-                self._fed[name] = value
-                if item["resource"]:
-                    self._reads[name] = tf.raw_ops.ReadVariableOp(resource=handle, dtype=item["dtype"])
-                    self._writes[name] = tf.raw_ops.AssignVariableOp(resource=handle, value=value)
-                else:
-                    self._reads[name] = handle
-                    self._writes[name] = tf.raw_ops.Assign(ref=handle, value=value, validate_shape=False).op
-        config = v1.ConfigProto(intra_op_parallelism_threads=threads or 0, inter_op_parallelism_threads=threads or 0)
-        self._session = v1.Session(graph=self._graph, config=config)
-        self._sliced: dict[tuple[str, int], Any] = {}
+            self._definition.ParseFromString(file.read())
+        self._config = v1.ConfigProto(
+            intra_op_parallelism_threads=threads or 0, inter_op_parallelism_threads=threads or 0
+        )
+        self._import()
+        self._open()
+        self._kept = list(kept)
         if values is not None:
             self.restore(values)
             return {}
@@ -67,6 +57,31 @@ class Side:
 
             return self._initialize(read_weights(checkpoint))
         return self._initialize(SavedArrays(brought) if brought is not None else None)
+
+    def _import(self) -> None:
+        """The graph afresh, with a way to read and to write each variable."""
+        import tensorflow as tf
+
+        self._graph = tf.Graph()
+        self._sliced: dict[tuple[str, int], Any] = {}
+        with self._graph.as_default():
+            tf.graph_util.import_graph_def(self._definition, name="")
+            self._reads, self._writes, self._fed = {}, {}, {}
+            for name, item in self._variables.items():
+                handle = self._graph.get_tensor_by_name(f"{item['node']}:0")
+                value = tf.compat.v1.placeholder(item["dtype"])
+                self._fed[name] = value
+                if item["resource"]:
+                    self._reads[name] = tf.raw_ops.ReadVariableOp(resource=handle, dtype=item["dtype"])
+                    self._writes[name] = tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+                else:
+                    self._reads[name] = handle
+                    self._writes[name] = tf.raw_ops.Assign(ref=handle, value=value, validate_shape=False).op
+
+    def _open(self) -> None:
+        import tensorflow as tf
+
+        self._session = tf.compat.v1.Session(graph=self._graph, config=self._config)
 
     def _initialize(self, stored: Mapping[str, np.ndarray] | None) -> dict[str, Any]:
         items = self._variables.values()
@@ -100,17 +115,24 @@ class Side:
     def run(self, feeds: str, tensors: Sequence[str], path: str, samples: int | None = None) -> None:
         """Writes the values of `tensors`; only the first `samples` of the batch if given."""
         fetches = [self._slice(name, samples) if samples else name for name in tensors]
-        values = self._session.run(fetches, dict(SavedArrays(feeds)))
+        values = self._session.run(fetches, self._batch(feeds))
         save_arrays(path, dict(zip(tensors, values, strict=True)))
 
     def differentiate(self, loss: str, nodes: Mapping[str, str]) -> dict[str, str | None]:
-        """Adds tf.gradients of the loss for each variable's node; returns the tensors, None where there is none."""
+        """Adds tf.gradients of the loss for each variable's node; returns the tensors, None where there is none.
+
+        The graph must not have run: tf.gradients gives loops more outputs. So it is imported once more.
+        """
         import tensorflow as tf
 
+        values = self._state(self._held)
+        self._import()
         with self._graph.as_default():
             variables = [self._graph.get_tensor_by_name(f"{node}:0") for node in nodes.values()]
             found = tf.gradients(self._graph.get_tensor_by_name(loss), variables)
             dense = [None if gradient is None else tf.convert_to_tensor(gradient).name for gradient in found]
+        self._open()
+        self._assign(values)
         return dict(zip(nodes, dense, strict=True))
 
     def whole(self, gradients: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -132,7 +154,7 @@ class Side:
 
         One run for each seed, with inputs and variables moved by a unit in the last place at most; None leaves them.
         """
-        batch, values, wanted = dict(SavedArrays(feeds)), dict(SavedArrays(weights)), SavedArrays(reference)
+        batch, values, wanted = self._batch(feeds), dict(SavedArrays(weights)), SavedArrays(reference)
         found = dict.fromkeys(tensors, 0.0)
         for seed in seeds:
             moved = partial(_moved, random=None if seed is None else np.random.default_rng(seed))
@@ -148,15 +170,22 @@ class Side:
     ) -> None:
         """One update: writes `before:NAME`, `gradient:NAME` and `after:NAME`."""
         kept = {f"before:{name}": value for name, value in self._state(state).items()}
-        fetched, _ = self._session.run([dict(gradients), train_ops], dict(SavedArrays(feeds)))
+        fetched, _ = self._session.run([dict(gradients), train_ops], self._batch(feeds))
         kept.update({f"gradient:{name}": np.asarray(value) for name, value in fetched.items()})
         save_arrays(before, kept)
         save_arrays(path, self._state(state))
 
     def train(self, feeds: str, loss: str, train_ops: list[str], steps: int) -> list[float]:
         """Runs freely; returns the loss at each step."""
-        batch = dict(SavedArrays(feeds))
+        batch = self._batch(feeds)
         return [float(self._session.run([loss, train_ops], batch)[0]) for _ in range(steps)]
+
+    def _batch(self, feeds: str) -> dict[str, np.ndarray]:
+        """What is fed; with numbers next to 1 in place of dropouts' random ones, so that every element is kept."""
+        batch = dict(SavedArrays(feeds))
+        drawn = self._session.run(self._kept, batch) if self._kept else []
+        ones = (np.full_like(array, np.nextafter(array.dtype.type(1), array.dtype.type(0))) for array in drawn)
+        return batch | dict(zip(self._kept, ones, strict=True))
 
     def _state(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         values = self._session.run([self._reads[name] for name in names])

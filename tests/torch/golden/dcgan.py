@@ -92,7 +92,7 @@ def train(netG, netD, dataloader, noises, lr=0.0002, beta1=0.5):
         (errD_fake, fake, label, output), grads_errD_fake = ms.value_and_grad(forward_errD_fake, None, optimizerD.parameters, has_aux=True)(label)
         D_G_z1 = output.mean().item()
         errD = errD_real + errD_fake
-        grads_optimizerD = [sum(parts) for parts in zip(grads_errD_real, grads_errD_fake)]
+        grads_optimizerD = tuple(sum(parts) for parts in zip(grads_errD_real, grads_errD_fake))
         optimizerD(grads_optimizerD)
 
         ############################

@@ -15,19 +15,25 @@ from tf2ms.rewrite.recurrent.block import block_layer
 from tf2ms.rewrite.recurrent.layer import KINDS, plain
 from tf2ms.rewrite.recurrent.loops import loop_layers
 from tf2ms.rewrite.recurrent.types import Recurrent, Source
+from tf2ms.rewrite.recurrent.unrolled import unrolled_layers
 
 __all__ = ["LOOPS", "Recurrent", "Source", "recurrent_layers"]
 
-LOOPS = frozenset({"While", "BlockLSTM", "BlockLSTMV2"})
+LOOPS = frozenset({"While", "BlockLSTM", "BlockLSTMV2", "Unpack"})
 
 
 def recurrent_layers(graph: Graph, ends: Sequence[Tensor]) -> Graph:
-    """The graph with each loop that is a recurrent layer as a node LSTM, GRU or RNN (see `layer_node`)."""
+    """The graph with each loop, or row of equal steps, that is a recurrent layer as a node LSTM, GRU or RNN.
+
+    `layer_node` says what those read and give.
+    """
     for node in list(graph):
         if node.op in ("BlockLSTM", "BlockLSTMV2"):
             graph = block_layer(graph, node, ends)
         elif node.op == "While":
             graph = loop_layers(graph, node.name, ends)
+    if any(node.op == "Unpack" for node in graph):
+        graph = unrolled_layers(graph, ends)
     return _states_as_ends(both_ways(graph, ends), ends)
 
 

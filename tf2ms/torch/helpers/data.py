@@ -54,19 +54,36 @@ class DataLoader:
     def __init__(self, dataset, batch_size=1, shuffle=False, num_workers=0, drop_last=False):
         self.dataset, self.batch_size = dataset, batch_size
         sample = dataset[0]
-        self.single = not isinstance(sample, (tuple, list))
+        self.keys = list(sample) if isinstance(sample, dict) else None
+        self.single = not isinstance(sample, (tuple, list, dict))
         columns = ["column_0"] if self.single else [f"column_{i}" for i in range(len(sample))]
-        samples = ms.dataset.GeneratorDataset(dataset, columns, num_parallel_workers=num_workers or 1, shuffle=shuffle)
+        source = Values(dataset) if self.keys else dataset
+        samples = ms.dataset.GeneratorDataset(source, columns, num_parallel_workers=num_workers or 1, shuffle=shuffle)
         self.batches = samples.batch(batch_size, drop_remainder=drop_last)
 
     def __iter__(self):
         """The batches of one epoch."""
         for batch in self.batches.create_tuple_iterator(num_epochs=1):
-            yield batch[0] if self.single else batch
+            yield batch[0] if self.single else dict(zip(self.keys, batch)) if self.keys else batch
 
     def __len__(self):
         """How many batches there are."""
         return self.batches.get_dataset_size()
+
+
+class Values:
+    """A data set of dictionaries as one of tuples."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __getitem__(self, index):
+        """One sample."""
+        return tuple(self.dataset[index].values())
+
+    def __len__(self):
+        """How many samples there are."""
+        return len(self.dataset)
 
 
 class CollatedLoader:
@@ -229,3 +246,14 @@ class ConcatDataset:
     def __len__(self):
         """How many samples there are."""
         return sum(len(dataset) for dataset in self.datasets)
+
+
+def pad_sequence(sequences, batch_first=False, padding_value=0.0):
+    """PyTorch's pad_sequence: tensors of different lengths as one, filled up behind their ends."""
+    length = max(s.shape[0] for s in sequences)
+    padded = []
+    for sequence in sequences:
+        missing = (length - sequence.shape[0], *sequence.shape[1:])
+        filling = ms.numpy.full(missing, padding_value, dtype=sequence.dtype) if missing[0] else None
+        padded.append(sequence if filling is None else ms.mint.cat([sequence, filling]))
+    return ms.ops.stack(padded, axis=0 if batch_first else 1)

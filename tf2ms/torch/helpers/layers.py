@@ -10,6 +10,15 @@ from mindspore import mint, nn, ops
 from mindspore import numpy as mnp
 
 
+class PaddedEmbedding(nn.Embedding):
+    """PyTorch's Embedding with a padding_idx, whose row has no gradient."""
+
+    def construct(self, ids):
+        """The rows."""
+        rows = super().construct(ids)
+        return mint.where((ids == self.padding_idx).unsqueeze(-1), ops.stop_gradient(rows), rows)
+
+
 class SELU(nn.Cell):
     """PyTorch's SELU."""
 

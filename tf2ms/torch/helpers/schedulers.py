@@ -138,3 +138,27 @@ class ChainedScheduler:
     def get_last_lr(self):
         """The rates of the groups."""
         return self.schedulers[-1].get_last_lr()
+
+
+class SWALR(optim.lr_scheduler.LRScheduler):
+    """PyTorch's SWALR: from the rates of the moment to fixed ones, in `anneal_epochs` steps."""
+
+    def __init__(self, optimizer, swa_lr, anneal_epochs=10, anneal_strategy="cos", last_epoch=-1):
+        self.ends, self.epochs, self.linear = each(swa_lr, optimizer), anneal_epochs, anneal_strategy == "linear"
+        super().__init__(optimizer, last_epoch)
+
+    def share(self, step):
+        """How far the rates have come after a step."""
+        part = max(0.0, min(1.0, step / max(1, self.epochs)))
+        return part if self.linear else (1 - float(np.cos(np.pi * part))) / 2
+
+    def get_lr(self):
+        """The rates of this step."""
+        step = int(self.last_epoch) if self.epochs else max(1, int(self.last_epoch))
+        now, before = self.share(step), self.share(max(0, step - 1))
+        rates = []
+        for group, end in zip(self.optimizer.param_groups, self.ends):
+            rate = float(group["lr"])
+            start = end if before == 1 else (rate - before * end) / (1 - before)
+            rates.append(ms.Tensor(end * now + start * (1 - now), ms.float32))
+        return rates

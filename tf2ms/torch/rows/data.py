@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tf2ms.torch.analysis import columns_of
-from tf2ms.torch.rewrite import Call
+from tf2ms.torch.calls import Call
 from tf2ms.torch.table import row, rule
 from tf2ms.torch.target import code
+from tf2ms.torch.tells import columns_of
 
 FILES = "tests/torch/test_scripts.py runs it"
 SAMPLED = "tests/torch/test_data.py runs it"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tf2ms.torch.rewrite import Call
+import libcst as cst
+
+from tf2ms.torch.calls import Call
 from tf2ms.torch.table import Example, both, forward, row, rule
 
 # The same arguments under another name.
@@ -619,11 +621,14 @@ def _order(letters: str, wanted: str, name: str) -> str:
     "torch.einsum('bij->b', x)",
     "torch.einsum('bchw,bcuv->bhwuv', image, small)",
     "torch.einsum('bij,bij->bij', x, y)",
+    "torch.einsum('nc,nc->n', [rows, rows2])",
 )
 def einsum(call: Call) -> object:
     """permute, matmul and sum, from the equation."""
     equation = call.literal("equation")
     operands = [a.value for a in call.bound.variadic]
+    if len(operands) == 1 and isinstance(operands[0], cst.List | cst.Tuple):
+        operands = [e.value for e in operands[0].elements]
     if not isinstance(equation, str) or "->" not in equation:
         raise call.fail("its equation is not literal, or names no output")
     left, _, out = equation.replace(" ", "").partition("->")
@@ -664,3 +669,16 @@ def einsum(call: Call) -> object:
     text += "" if only_b else ".squeeze(-1)"
     text += "" if only_a else ".squeeze(-2)" if only_b else ".squeeze(-1)"
     return call.expr(_order("".join([*shared, *only_a, *only_b]), out, text), first=operands[0], second=operands[1])
+
+
+row(
+    "torch.nn.utils.rnn.pad_sequence(sequences, batch_first=False, padding_value=0.0)",
+    "helper.pad_sequence(sequences, batch_first=batch_first, padding_value=padding_value)",
+    forward("torch.nn.utils.rnn.pad_sequence([x[0], x[1, :2]], batch_first=True)"),
+    forward("torch.nn.utils.rnn.pad_sequence([rows, rows[:3]], padding_value=2.0)"),
+)
+row(
+    "torch.nn.Transformer.generate_square_subsequent_mask(sz, device=None, dtype=None)",
+    "mint.triu(ops.full((sz, sz), float('-inf'), dtype=dtype or ms.float32), diagonal=1)",
+    forward("torch.nn.Transformer.generate_square_subsequent_mask(4)"),
+)

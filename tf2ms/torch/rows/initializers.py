@@ -6,7 +6,7 @@ import math
 
 import libcst as cst
 
-from tf2ms.torch.rewrite import Call
+from tf2ms.torch.calls import Call
 from tf2ms.torch.table import Example, forward, row, rule
 from tf2ms.torch.target import from_literal
 
@@ -164,3 +164,11 @@ _in_place(
     "ops.rand_like(self) * (b - a) + a",
     Example("y = torch.zeros(64, 64); y.uniform_(-0.5, 1.0); y", "moments"),
 )
+
+
+@rule("Tensor.copy_(src, non_blocking=False)", forward("y = x * 1; y.copy_(x[:1] + 1); y"), ignored="non_blocking")
+def copy_(call: Call) -> object:
+    """ops.assign(self, src) for a parameter, else self = src in the shape and dtype of self."""
+    if _is_parameter(call) or call.receiver_value.of == "parameter":
+        return call.assign(call.expr("src"))
+    return call.assign(call.expr("ops.broadcast_to(src, self.shape).astype(self.dtype)"))

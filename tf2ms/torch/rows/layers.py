@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from tf2ms.torch.rewrite import Call
+import libcst as cst
+
+from tf2ms.torch.calls import Call
 from tf2ms.torch.table import Example, forward, row, rule
+from tf2ms.torch.target import code
 
 LINEAR = {"linear1": "dense1", "linear2": "dense2"}
 NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
@@ -12,7 +15,21 @@ AFFINE = {"weight": "gamma", "bias": "beta"}
 # Containers
 row("nn.Module", "nn.Cell", untested="a base class: the whole-file tests use it")
 row("nn.Sequential", "nn.SequentialCell", "nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))(rows)")
-row("nn.ModuleList", "nn.CellList", untested="not called: the whole-file tests use it")
+
+
+@rule("nn.ModuleList(modules=None)", untested="not called: the whole-file tests use it", reference="nn.CellList")
+def module_list(call: Call) -> object:
+    """nn.CellList(modules)."""
+    modules = call.arg("modules")
+    if isinstance(modules, cst.GeneratorExp):
+        made = cst.ListComp(modules.elt, modules.for_in)
+        call.bound.given["modules"] = call.bound.given["modules"].with_changes(value=made)
+    elif isinstance(modules, cst.Call) and code(modules.func) in ("map", "filter", "zip", "reversed"):
+        made_list = cst.Call(cst.Name("list"), [cst.Arg(modules)])
+        call.bound.given["modules"] = call.bound.given["modules"].with_changes(value=made_list)
+    return call.apply("nn.CellList(modules)")
+
+
 row("nn.ModuleDict", "nn.CellDict", untested="not called: the whole-file tests use it")
 row("nn.ParameterList(values=())", "ms.ParameterTuple(values)", untested="not called")
 row("nn.Identity(*args, **kwargs)", "nn.Identity()", "nn.Identity()(x)", ignored="args kwargs")
@@ -162,15 +179,26 @@ row(
     "nn.BiDense(in1_channels=in1_features, in2_channels=in2_features, out_channels=out_features, has_bias=bias)",
     "nn.Bilinear(4, 4, 3)(rows, rows2)",
 )
-row(
+
+
+@rule(
     "nn.Embedding(num_embeddings, embedding_dim, padding_idx=None)",
-    "nn.Embedding(vocab_size=num_embeddings, embedding_size=embedding_dim, embedding_table=Normal(1.0),"
-    " padding_idx=padding_idx)",
     "nn.Embedding(6, 4)(ids)",
-    forward("nn.Embedding(6, 4, padding_idx=0)(ids)"),
+    "nn.Embedding(6, 4, padding_idx=0)(ids)",
+    "nn.Embedding(6, 4, 2)(ids)",
     weights={"weight": "embedding_table"},
-    note="the row of padding_idx starts at zero in both; its gradient is zero in PyTorch alone",
+    reference="nn.Embedding",
 )
+def embedding(call: Call) -> object:
+    """nn.Embedding(vocab_size=num_embeddings, embedding_size=embedding_dim, embedding_table=Normal(1.0))."""
+    padding = call.arg("padding_idx")
+    kind = "nn.Embedding" if padding is None or code(padding) == "None" else "helper.PaddedEmbedding"
+    return call.apply(
+        f"{kind}(vocab_size=num_embeddings, embedding_size=embedding_dim, embedding_table=Normal(1.0),"
+        " padding_idx=padding_idx)"
+    )
+
+
 row(
     "nn.Flatten(start_dim=1, end_dim=-1)",
     "nn.Flatten(start_dim=start_dim, end_dim=end_dim)",

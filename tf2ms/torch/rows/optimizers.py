@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tf2ms.torch.table import row
+from tf2ms.torch.calls import Call
+from tf2ms.torch.table import row, rule
+from tf2ms.torch.target import from_literal
 
 
 def _optimizer(
@@ -153,7 +155,27 @@ def _scheduler(name: str, signature: str, *examples: str, module: str = "optim.l
 
 
 _LAST = "last_epoch=-1"
-_scheduler("StepLR", f"step_size, gamma=0.1, {_LAST}", "2", "step_size=3, gamma=0.5")
+
+
+@rule(
+    "lr_scheduler.StepLR(optimizer, step_size, gamma=0.1, last_epoch=-1, verbose='deprecated')",
+    "lr_scheduler.StepLR(optimizer, 2)",
+    "lr_scheduler.StepLR(optimizer, step_size=3, gamma=0.5)",
+    "lr_scheduler.StepLR(optimizer, 2.0, gamma=0.7)",
+    gives="scheduler",
+    ignored="verbose",
+)
+def step_lr(call: Call) -> object:
+    """optim.lr_scheduler.StepLR(optimizer=optimizer, step_size=step_size, gamma=gamma, last_epoch=last_epoch)."""
+    size = call.literal("step_size")
+    if isinstance(size, float):
+        given = call.bound.given["step_size"]
+        call.bound.given["step_size"] = given.with_changes(value=from_literal(int(size)))
+    return call.apply(
+        "optim.lr_scheduler.StepLR(optimizer=optimizer, step_size=step_size, gamma=gamma, last_epoch=last_epoch)"
+    )
+
+
 _scheduler("MultiStepLR", f"milestones, gamma=0.1, {_LAST}", "[2, 5]", "milestones=[3], gamma=0.3")
 _scheduler("ExponentialLR", f"gamma, {_LAST}", "0.9", "gamma=0.5")
 _scheduler("CosineAnnealingLR", f"T_max, eta_min=0.0, {_LAST}", "8", "T_max=5, eta_min=0.01")

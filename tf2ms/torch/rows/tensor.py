@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import libcst as cst
 
-from tf2ms.torch.rewrite import DROP, Call
+from tf2ms.torch.calls import Call
+from tf2ms.torch.output import DROP
 from tf2ms.torch.table import both, forward, row, rule
+from tf2ms.torch.target import code
 
 # The same in MindSpore.
 row("Tensor.abs", "self.abs", "x.abs()")
@@ -414,12 +416,38 @@ def to(call: Call) -> object:
     raise call.fail("its argument may be a device, a dtype or a tensor")
 
 
-@rule("Tensor.type(dtype=None)", "i.type(torch.float32)")
+@rule(
+    "Tensor.type(dtype=None)", "i.type(torch.float32)", "i.type(torch.FloatTensor)", forward("x.type(torch.LongTensor)")
+)
 def type_(call: Call) -> object:
     """self.to(dtype)."""
-    if call.arg("dtype") is None or call.value("dtype").kind == "str":
+    given = call.value("dtype")
+    if given.kind == "symbol" and given.name in _TYPES:
+        return call.expr(f"self.to(ms.{_TYPES[given.name]})")
+    if call.arg("dtype") is None or given.kind == "str":
         raise call.fail("names of tensor types have no MindSpore form")
     return call.expr("self.to(dtype)")
+
+
+_TYPES = {
+    "torch.FloatTensor": "float32",
+    "torch.DoubleTensor": "float64",
+    "torch.HalfTensor": "float16",
+    "torch.LongTensor": "int64",
+    "torch.IntTensor": "int32",
+    "torch.ByteTensor": "uint8",
+    "torch.BoolTensor": "bool_",
+}
+
+
+def _unchanged(call: Call) -> object:
+    """self."""
+    if not call.rewriter.is_statement(call.original) or call.row.name == "Tensor.detach_":
+        return call.receiver
+    assert call.receiver is not None
+    if call.row.name == "Tensor.requires_grad_" and code(call.receiver) in call.rewriter.optimized:
+        return call.statements(f"{code(call.receiver)} = {code(call.expr('ms.Parameter(self)'))}")
+    return DROP
 
 
 for _name in ("cuda", "cpu", "detach_", "pin_memory", "requires_grad_", "share_memory_", "retain_grad"):
@@ -428,7 +456,7 @@ for _name in ("cuda", "cpu", "detach_", "pin_memory", "requires_grad_", "share_m
     )
     row(
         f"Tensor.{_name}(*args, **kwargs)",
-        lambda call: DROP if call.receiver is None else call.receiver,
+        _unchanged,
         *([forward(_code)] if _code else []),
         untested="" if _code else "needs a GPU, or does nothing",
         ignored="args kwargs",

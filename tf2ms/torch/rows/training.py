@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import libcst as cst
 
-from tf2ms.torch.rewrite import DROP, Call
+from tf2ms.torch.calls import Call
+from tf2ms.torch.output import DROP
+from tf2ms.torch.scopes import derives_from
 from tf2ms.torch.table import row, rule
-from tf2ms.torch.target import code, literal
+from tf2ms.torch.target import Suffix, code, literal
 
 FILES = "tests/torch/test_scripts.py runs it"
 CHECKPOINTS = "tests/torch/test_checkpoints.py runs it"
@@ -26,11 +28,30 @@ row("Module.training", "self.training", untested="an attribute")
 
 @rule("Module.parameters(recurse=True)", untested=FILES)
 def parameters(call: Call) -> object:
-    """self.trainable_params()."""
+    """self.trainable_params(); helper.parameters(self) where frozen weights are walked through too."""
+    if call.rewriter.package.freezes and call.original in call.rewriter.iterated:
+        return call.expr(f"helper.parameters(self{_buffers(call)})")
     return call.expr("self.trainable_params()")
 
 
-row("Module.named_parameters(prefix='', recurse=True)", "self.parameters_and_names()", untested=FILES, gives="")
+@rule("Module.named_parameters(prefix='', recurse=True)", untested=FILES, gives="")
+def named_parameters(call: Call) -> object:
+    """helper.named_parameters(self)."""
+    return call.expr(f"helper.named_parameters(self{_buffers(call)})")
+
+
+@rule("Module.requires_grad_(requires_grad=True)", untested=FILES, gives="module")
+def requires_grad_(call: Call) -> object:
+    """helper.requires_grad_(self, requires_grad)."""
+    return call.apply(f"helper.requires_grad_(self, requires_grad{_buffers(call)})")
+
+
+def _buffers(call: Call) -> str:
+    """The buffers' names as an argument, where the files register any."""
+    names = sorted(call.rewriter.package.buffers)
+    return f", buffers={tuple(names)!r}".replace("'", '"') if names else ""
+
+
 row("Module.modules()", "[cell for _, cell in self.cells_and_names()]", untested=FILES, gives="")
 row("Module.named_modules()", "self.cells_and_names()", untested=FILES, gives="")
 row("Module.children()", "self.cells()", untested=FILES, gives="")
@@ -44,8 +65,17 @@ row(
     gives="none",
 )
 row("Module.apply(fn)", "self.apply(fn)", untested=FILES, gives="module")
-row("Module.add_module(name, module)", "self.insert_child_to_cell(name, module)", untested=FILES, gives="none")
-row("Module.register_module(name, module)", "self.insert_child_to_cell(name, module)", untested=FILES, gives="none")
+
+
+@rule("Module.add_module(name, module)", untested=FILES, gives="none")
+@rule("Module.register_module(name, module)", untested=FILES, gives="none")
+def add_module(call: Call) -> object:
+    """self.insert_child_to_cell(name, module); helper.add_module(self, name, module) for a sequence."""
+    if derives_from(call.receiver_value, "torch.nn.Sequential"):
+        return call.apply("helper.add_module(self, name, module)")
+    return call.apply("self.insert_child_to_cell(name, module)")
+
+
 row("Module.register_forward_hook", "self.register_forward_hook", untested="the same in MindSpore", gives="")
 row("Module.register_forward_pre_hook", "self.register_forward_pre_hook", untested="the same in MindSpore", gives="")
 
@@ -111,39 +141,21 @@ def backward(call: Call) -> object:
 
 
 row("Scheduler.step", "self.step", untested="test_optimizers.py", gives="none")
-row("Scheduler.get_last_lr()", "self.get_last_lr()", untested="test_optimizers.py", gives="list")
+row(
+    "Scheduler.get_last_lr()",
+    "[float(rate) for rate in self.get_last_lr()]",
+    untested="test_optimizers.py",
+    gives="list",
+)
 row("Optimizer.param_groups", "self.param_groups", untested="the same in MindSpore")
 
 
 # Saving and loading
-class _Suffix(cst.CSTTransformer):
-    """`"model.pth"` → `"model.ckpt"` within an expression."""
-
-    def __init__(self) -> None:
-        self.changed = False
-
-    def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
-        text, quote = updated_node.value[:-1], updated_node.value[-1]
-        return updated_node.with_changes(value=self._suffix(text) + quote)
-
-    def leave_FormattedStringText(
-        self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
-    ) -> cst.FormattedStringText:
-        return updated_node.with_changes(value=self._suffix(updated_node.value))
-
-    def _suffix(self, text: str) -> str:
-        for suffix in (".pth.tar", ".pth", ".pt", ".bin", ".tar"):
-            if text.endswith(suffix):
-                self.changed = True
-                return text.removesuffix(suffix) + ".ckpt"
-        return text
-
-
 def _checkpoint_name(call: Call, name: str) -> cst.BaseExpression:
     node = call.arg(name)
     if node is None:
         raise call.fail("the file is not given")
-    suffix = _Suffix()
+    suffix = Suffix()
     result = node.visit(suffix)
     if not suffix.changed:
         call.note("MindSpore's checkpoints end with .ckpt, which is added where it lacks")
@@ -185,10 +197,13 @@ def load(call: Call) -> object:
     return call.expr(f"{'ms.load_checkpoint' if weights else 'helper.load_state'}(f)", f=_checkpoint_name(call, "f"))
 
 
-@rule("Module.load_state_dict(state_dict, strict=True)", untested=FILES, gives="none", ignored="strict")
-def load_state_dict(call: Call) -> object:
-    """ms.load_param_into_net(self, state_dict, strict_load=False)."""
-    return call.apply("ms.load_param_into_net(self, state_dict, strict_load=False)")
+row(
+    "Module.load_state_dict(state_dict, strict=True)",
+    "helper.load_state_dict(self, state_dict, strict=strict)",
+    untested=CHECKPOINTS,
+    gives="",
+    ignored="assign",
+)
 
 
 _NOT_KEPT = ("LBFGS", "Adafactor", "ASGD", "SequentialLR", "ChainedScheduler")
@@ -230,12 +245,8 @@ def load_scheduler(call: Call) -> object:
     return call.expr("helper.load_scheduler(self, state_dict)")
 
 
-def _scaler_state(call: Call) -> object:
-    raise call.fail("the state of a gradient scaler is not saved; take it out, the scale adapts again in a few steps")
-
-
-row("Scaler.state_dict()", _scaler_state, untested="refused", gives="dict")
-row("Scaler.load_state_dict(state_dict)", _scaler_state, untested="refused", gives="none")
+row("Scaler.state_dict()", "helper.scaler_state(self)", untested=CHECKPOINTS, gives="dict")
+row("Scaler.load_state_dict(state_dict)", "helper.load_scaler(self, state_dict)", untested=CHECKPOINTS, gives="none")
 
 
 # Gradients
@@ -251,22 +262,129 @@ row(
 
 
 def _outside(call: Call) -> object:
-    raise call.fail(
-        "it stands outside of a training step; clip the gradients: ops.clip_by_global_norm(grads, max_norm)"
-    )
+    reason = "it stands outside of a training step; clip the gradients: ops.clip_by_global_norm(grads, max_norm)"
+    raise call.fail(call.rewriter.planner.failed.get(call.original, reason))
 
 
 # Mixed precision
-_SCALER = "init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True"
-for _place in ("torch.cuda.amp", "torch.amp"):
-    row(
-        f"{_place}.GradScaler({'device=None, ' if _place == 'torch.amp' else ''}{_SCALER})",
-        "ms.amp.DynamicLossScaler(scale_value=init_scale, scale_factor=2, scale_window=growth_interval)",
-        untested=FILES,
-        changed="init_scale growth_interval",
-        gives="scaler",
-        ignored="growth_factor backoff_factor enabled",
+AMP = "tests/torch/test_precision.py runs it"
+
+
+def _scaler(call: Call) -> object:
+    """ms.amp.DynamicLossScaler(scale_value=init_scale, scale_factor=growth_factor, scale_window=growth_interval)."""
+    growth, backoff = call.literal("growth_factor", 2.0), call.literal("backoff_factor", 0.5)
+    if not isinstance(growth, int | float) or not isinstance(backoff, int | float) or growth * backoff != 1:
+        raise call.fail("MindSpore's scale falls by the factor that it grows by")
+    text = (
+        "ms.amp.DynamicLossScaler(scale_value=init_scale, "
+        f"scale_factor={int(growth) if growth == int(growth) else growth}, scale_window=growth_interval)"
     )
+    enabled = call.arg("enabled")
+    call.arg("device")
+    if enabled is not None and call.literal("enabled") is not True:
+        text = f"{text} if enabled else ms.amp.StaticLossScaler(1.0)"
+    return call.expr(text, **call.defaults())
+
+
+_SCALER = "init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True"
+for _place in ("torch.cuda.amp", "torch.cuda.amp.grad_scaler", "torch.amp", "torch.amp.grad_scaler"):
+    _device = "device='cuda', " if _place.startswith("torch.amp") else ""
+    row(f"{_place}.GradScaler({_device}{_SCALER})", _scaler, untested=AMP, gives="scaler")
+row("Scaler.get_scale()", "float(self.scale_value)", untested=AMP, gives="float")
+row(
+    "Scaler.is_enabled()",
+    "isinstance(self, ms.amp.DynamicLossScaler)",
+    untested=AMP,
+    gives="bool",
+)
+
+_NOTE = "on the CPU bfloat16 is computed in float32: MindSpore has no kernels for it there"
+for _place in ("torch", "torch.amp", "torch.amp.autocast_mode"):
+    row(
+        f"{_place}.autocast(device_type, dtype=None, enabled=True, cache_enabled=None)",
+        "helper.autocast(device_type, dtype=dtype, enabled=enabled)",
+        untested=AMP,
+        note=_NOTE,
+        gives="",
+        ignored="cache_enabled",
+    )
+for _place, _device, _dtype in (
+    ("torch.cuda.amp", "cuda", "float16"),
+    ("torch.cuda.amp.autocast_mode", "cuda", "float16"),
+    ("torch.cpu.amp", "cpu", "bfloat16"),
+):
+    row(
+        f"{_place}.autocast(enabled=True, dtype=torch.{_dtype}, cache_enabled=True)",
+        f"helper.autocast('{_device}', dtype=dtype, enabled=enabled)",
+        untested=AMP,
+        note=_NOTE,
+        gives="",
+        ignored="cache_enabled",
+    )
+
+
+# Functions with gradients of their own
+AUTOGRAD = "tests/torch/test_autograd.py runs it"
+for _place in ("torch.autograd", "torch.autograd.function"):
+    row(f"{_place}.Function", "helper.Function", untested=AUTOGRAD)
+
+
+@rule(
+    "torch.autograd.grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, "
+    "allow_unused=None, is_grads_batched=False, materialize_grads=False)",
+    untested=AUTOGRAD,
+    gives="tensors",
+)
+def autograd_grad(call: Call) -> object:
+    """ms.grad of a local function with what computes the outputs from the inputs."""
+    derivatives = call.rewriter.derivatives
+    if (made := derivatives.calls.get(call.original)) is None:
+        reason = derivatives.failed.get(call.original, "what computes its outputs was not found in the same block")
+        raise call.fail(f"{reason}; use ms.grad on a function of its inputs")
+    outputs, weight = call.arg("outputs"), call.arg("grad_outputs")
+    if isinstance(outputs, cst.Tuple | cst.List):
+        outputs = outputs.elements[0].value
+    assert outputs is not None
+    call.rewriter.outputs[call.original] = code(outputs), code(weight) if weight is not None else ""
+    return call.expr(made)
+
+
+# Averages of weights
+AVERAGES = "tests/torch/test_averages.py runs it"
+
+
+@rule(
+    "torch.optim.swa_utils.AveragedModel(model, device=None, avg_fn=None, multi_avg_fn=None, use_buffers=False)",
+    untested=AVERAGES,
+    gives="module",
+    reference="helper.AveragedModel",
+)
+def averaged_model(call: Call) -> object:
+    """helper.AveragedModel(model, avg_fn=avg_fn, use_buffers=use_buffers)."""
+    given = call.arg("multi_avg_fn")
+    if given is not None and code(given) != "None":
+        if "get_ema_avg_fn" not in code(given):
+            raise call.fail("its argument multi_avg_fn has no MindSpore form; give avg_fn")
+        call.bound.given["avg_fn"] = call.bound.given.pop("multi_avg_fn")
+    call.arg("device")
+    return call.apply("helper.AveragedModel(model, avg_fn=avg_fn, use_buffers=use_buffers)")
+
+
+for _name in ("get_ema_avg_fn", "get_ema_multi_avg_fn"):
+    row(f"torch.optim.swa_utils.{_name}(decay=0.999)", "helper.get_ema_avg_fn(decay)", untested=AVERAGES, gives="")
+row(
+    "torch.optim.swa_utils.update_bn(loader, model, device=None)",
+    "helper.update_bn(loader, model)",
+    untested=AVERAGES,
+    gives="none",
+)
+row(
+    "torch.optim.swa_utils.SWALR(optimizer, swa_lr, anneal_epochs=10, anneal_strategy='cos', last_epoch=-1)",
+    "helper.SWALR(optimizer, swa_lr, anneal_epochs=anneal_epochs, anneal_strategy=anneal_strategy, "
+    "last_epoch=last_epoch)",
+    untested=AVERAGES,
+    gives="scheduler",
+)
 
 
 # Data parallel
@@ -279,24 +397,65 @@ def init_process_group(call: Call) -> object:
     )
 
 
-row("torch.distributed.get_rank()", "communication.get_rank()", untested="needs several processes", gives="int")
+MSRUN = "tests/torch/test_distributed.py runs it"
+row("torch.distributed.is_initialized()", "helper.is_initialized()", untested=MSRUN, gives="bool")
+row("torch.distributed.is_available()", "True", untested="MindSpore always is", gives="bool")
+for _name, _op in {"SUM": "sum", "MAX": "max", "MIN": "min", "PRODUCT": "prod", "AVG": "avg"}.items():
+    row(f"torch.distributed.ReduceOp.{_name}", f"'{_op}'", untested=MSRUN, gives="str")
+
+
+@rule("torch.distributed.all_reduce(tensor, op='sum', group=None, async_op=False)", untested=MSRUN, gives="tensor")
+def all_reduce(call: Call) -> object:
+    """tensor = helper.across_processes(tensor, op)."""
+    tensor = call.arg("tensor")
+    if call.literal("async_op", False) is not False:
+        raise call.fail("it returns before the result is there; MindSpore waits")
+    if not isinstance(tensor, cst.Name | cst.Attribute) or not call.rewriter.is_statement(call.original):
+        raise call.fail("it changes its argument in place; assign helper.across_processes(tensor) to a name")
+    op = call.arg("op")
+    made = "helper.across_processes(tensor, op)" if op is not None else "helper.across_processes(tensor)"
+    return call.statements(f"{code(tensor)} = {code(call.expr(made))}")
+
+
+row("torch.distributed.get_rank(group=None)", "communication.get_rank()", untested=MSRUN, gives="int", ignored="group")
 row(
-    "torch.distributed.get_world_size()",
+    "torch.distributed.get_world_size(group=None)",
     "communication.get_group_size()",
-    untested="needs several processes",
+    untested=MSRUN,
     gives="int",
+    ignored="group",
 )
 row("torch.distributed.destroy_process_group()", lambda call: DROP, untested="needs several processes", gives="none")
-row("torch.distributed.barrier()", lambda call: DROP, untested="needs several processes", gives="none")
-for _kind in ("DataParallel", "DistributedDataParallel"):
-    for _place in ("torch.nn", "torch.nn.parallel"):
-        row(
-            f"{_place}.{_kind}(module, *args, **kwargs)",
-            lambda call: call.arg("module"),
-            untested="needs several devices",
-            gives="first",
-            note="each process runs the whole network; gradients are averaged by nn.DistributedGradReducer",
-        )
+row(
+    "torch.distributed.barrier(*args, **kwargs)",
+    "communication.comm_func.barrier()",
+    untested=MSRUN,
+    gives="none",
+    ignored="args kwargs",
+)
+for _place in ("torch.nn", "torch.nn.parallel"):
+    row(
+        f"{_place}.DataParallel(module, *args, **kwargs)",
+        lambda call: call.arg("module"),
+        untested="needs several devices",
+        gives="first",
+        note="one process uses one device; start several with msrun, after communication.init()",
+    )
+
+
+def _distributed(call: Call) -> object:
+    """helper.data_parallel(module)."""
+    return call.expr("helper.data_parallel(module)")
+
+
+for _place in ("torch.nn", "torch.nn.parallel", "torch.nn.parallel.distributed"):
+    row(
+        f"{_place}.DistributedDataParallel(module, *args, **kwargs)",
+        _distributed,
+        untested=MSRUN,
+        gives="first",
+        note="each process runs the whole network; its gradients are averaged over the processes",
+    )
 
 # Statements without meaning in MindSpore
 for _name in (

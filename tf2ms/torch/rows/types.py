@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tf2ms.torch.calls import Call
 from tf2ms.torch.table import forward, row
+from tf2ms.torch.target import variadic_value
 
 for _names, _to in {
     "float32 float": "float32",
@@ -28,11 +30,34 @@ for _names, _to in {
         )
 row("torch.bfloat16", "ms.bfloat16", untested="NumPy has no such type to compare", gives="dtype")
 row("torch.Tensor", "ms.Tensor", forward("torch.Tensor([1.0, 2.0])"))
-row("torch.FloatTensor(data)", "ms.Tensor(data, ms.float32)", forward("torch.FloatTensor([1, 2])"))
-row("torch.LongTensor(data)", "ms.Tensor(data, ms.int64)", forward("torch.LongTensor([1, 2])"))
-row("torch.IntTensor(data)", "ms.Tensor(data, ms.int32)", forward("torch.IntTensor([1, 2])"))
-row("torch.DoubleTensor(data)", "ms.Tensor(data, ms.float64)", forward("torch.DoubleTensor([1, 2])"))
-row("torch.BoolTensor(data)", "ms.Tensor(data, ms.bool_)", forward("torch.BoolTensor([True, False])"))
+for _name, _to in {
+    "FloatTensor": "float32",
+    "DoubleTensor": "float64",
+    "HalfTensor": "float16",
+    "LongTensor": "int64",
+    "IntTensor": "int32",
+    "ShortTensor": "int16",
+    "ByteTensor": "uint8",
+    "BoolTensor": "bool_",
+}.items():
+
+    def _typed(call: Call, dtype: str = _to) -> object:
+        """ms.Tensor(data, dtype); zeros of a shape."""
+        given = [a.value for a in call.bound.variadic]
+        call.path = True  # a name that holds the type is as good as the type
+        if len(given) == 1 and call.value_at(0).kind != "int":
+            return call.expr(f"ms.Tensor(data, ms.{dtype})", data=given[0])
+        if not given:
+            raise call.fail("a tensor without elements")
+        return call.expr(f"mint.zeros(shape, dtype=ms.{dtype})", shape=variadic_value(call.bound.variadic, False))
+
+    row(
+        f"torch.{_name}(*data)",
+        _typed,
+        forward(f"torch.{_name}([1, 0])"),
+        forward(f"torch.{_name}(2, 3).fill_(1)"),
+        reference="ms.Tensor",
+    )
 row("torch.optim.Optimizer", "optim.Optimizer", untested="a type")
 row("torch.optim.lr_scheduler.LRScheduler", "optim.lr_scheduler.LRScheduler", untested="a type")
 row("torch.optim.lr_scheduler._LRScheduler", "optim.lr_scheduler.LRScheduler", untested="a type")
@@ -60,6 +85,8 @@ row(
     gives="device",
     ignored="type index",
 )
+row("Device.type", "self", untested="an attribute: the device is the context's")
+row("Device.index", "0", untested="an attribute: one device a process in MindSpore")
 row(
     "torch.cuda.is_available()",
     "ms.get_context('device_target') != 'CPU'",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import libcst as cst
 
-from tf2ms.torch.rewrite import Call
+from tf2ms.torch.calls import Call
 from tf2ms.torch.table import Example, row
 from tf2ms.torch.target import code
 

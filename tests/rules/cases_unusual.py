@@ -50,7 +50,7 @@ CASES = [
         )
         for shape, a, b in (((3, 2), True, False), ((2, 4), False, True))
     ),
-    case("Min", x(1, 0, dtype="int32"), i32(0, 1), keep_dims=True),
+    case("Min", x(1, 0, dtype="int32"), i32(0, 1), keep_dims=True, unknown=False),
     case("Max", x(2, 0, dtype="int8"), i32(1), unknown=False),
     case("Cumprod", x(4, 1), i32(1), exclusive=True),
     case("Cumsum", x(4, 1), i32(1), exclusive=True, reverse=True),
@@ -105,5 +105,114 @@ CASES = [
         gradient=False,
         channels=False,
         unknown=False,
+    ),
+]
+_KERNELS = ("lanczos1", "lanczos3", "lanczos5", "gaussian", "box", "triangle", "keyscubic", "mitchellcubic")
+_IMAGE, _PLACES = x(2, 5, 6, 3), np.array([[0, 1], [2, 0], [2, 3], [4, 1]], np.int64)
+_BOXES = const([[0, 0, 1, 1], [0.1, 0.2, 0.7, 0.9]], np.float32)
+_GRADIENT = {"gradient": False, "forward": 1e-5}
+CASES += [
+    *(
+        case(
+            "ScaleAndTranslate",
+            x(1, 7, 9, 2),
+            i32(size),
+            const(scale, np.float32),
+            const(shift, np.float32),
+            kernel_type=kernel,
+            antialias=a,
+            channels=False,
+            unknown=a,
+        )
+        for kernel in _KERNELS
+        for a, size, scale, shift in (
+            (True, (4, 12), (4 / 7, 12 / 9), (0, 0)),
+            (False, (5, 6), (0.8, 0.7), (0.3, -0.4)),
+        )
+    ),
+    case(
+        "ScaleAndTranslateGrad",
+        x(1, 4, 12, 2),
+        x(1, 7, 9, 2),
+        const((4 / 7, 12 / 9), np.float32),
+        const((0, 0), np.float32),
+        kernel_type="keyscubic",
+        gradient=False,
+    ),
+    case("SparseFillEmptyRows", _PLACES, x(4), i64([6, 5]), const(9.5, np.float32), gradient=False),
+    case("SparseFillEmptyRows", _PLACES, ids(1, 2, 3, 4, dtype=np.int64), i64([5, 5]), np.int64(7)),
+    case("SparseFillEmptyRows", np.zeros((0, 2), np.int64), np.zeros(0, np.int64), i64([2, 3]), const(1, np.int64)),
+    case("SparseReorder", _PLACES[[2, 0, 3, 1]], x(4), i64([6, 5])),
+    case("SparseReduceSum", _PLACES, x(4), i64([6, 5]), i32([1])),
+    case("SparseReduceSum", _PLACES, x(4), i64([6, 5]), i32([-2]), keep_dims=True),
+    case("BroadcastArgs", ids(2, 1), ids(3, 1, 4)),
+    case(
+        "AvgPool3DGrad",
+        i32(1, 4, 5, 3, 2),
+        x(1, 2, 3, 2, 2),
+        ksize=[1, 2, 2, 2, 1],
+        strides=[1, 2, 2, 2, 1],
+        padding="SAME",
+        **_GRADIENT,
+    ),
+    case(
+        "MaxPoolGradGrad",
+        _IMAGE,
+        _IMAGE[:, :4].reshape(2, 2, 2, 3, 2, 3).max((2, 4)),
+        x(2, 5, 6, 3),
+        ksize=[1, 2, 2, 1],
+        strides=[1, 2, 2, 1],
+        padding="VALID",
+        gradient=False,
+        unknown=False,
+        channels=False,
+    ),
+    case(
+        "Conv3DBackpropFilterV2",
+        x(1, 4, 5, 3, 2),
+        i32(2, 3, 1, 2, 4),
+        x(1, 2, 5, 3, 4),
+        strides=[1, 2, 1, 1, 1],
+        padding="SAME",
+        **_GRADIENT,
+    ),
+    case(
+        "Dilation2DBackpropInput",
+        _IMAGE,
+        x(2, 3, 3),
+        x(2, 5, 6, 3),
+        strides=[1] * 4,
+        rates=[1, 1, 2, 1],
+        padding="SAME",
+        gradient=False,
+    ),
+    case(
+        "Dilation2DBackpropFilter",
+        _IMAGE,
+        x(2, 3, 3),
+        x(2, 4, 4, 3),
+        strides=[1] * 4,
+        rates=[1] * 4,
+        padding="VALID",
+        gradient=False,
+    ),
+    *(
+        case("ResizeBicubicGrad", x(2, 7, 4, 3), _IMAGE, channels=False, **_GRADIENT, **flags)
+        for flags in ({}, {"align_corners": True}, {"half_pixel_centers": True})
+    ),
+    case("CropAndResizeGradBoxes", x(2, 4, 3, 3), _IMAGE, _BOXES, i32(0, 1), **_GRADIENT),
+    case("CropAndResizeGradImage", x(2, 4, 3, 3), _BOXES, i32(0, 1), i32(2, 5, 6, 3), T=tf.float32, **_GRADIENT),
+    case("FakeQuantWithMinMaxArgsGradient", x(4, 5), x(4, 5), min=-1.0, max=1.5, gradient=False),
+    case(
+        "FakeQuantWithMinMaxVarsGradient", x(4, 5), x(4, 5), np.float32(-1), np.float32(1.2), num_bits=4, gradient=False
+    ),
+    case(
+        "FakeQuantWithMinMaxVarsPerChannelGradient",
+        x(4, 3),
+        x(4, 3),
+        np.array([-1, -0.5, -2], np.float32),
+        np.array([1, 1.5, 0.7], np.float32),
+        narrow_range=True,
+        gradient=False,
     ),
 ]
