@@ -82,7 +82,20 @@ def find_written(graph: Graph, initial: Mapping[str, Tensor], applied: Iterable[
             optimizers[key] = replace(known, updates=(*known.updates, update))
     if refused:
         raise UnsupportedOpError(refused)
-    return Written(tuple(optimizers.values()), tuple(dict.fromkeys(assigns)), tuple(notes))
+    return Written(_named_apart(tuple(optimizers.values())), tuple(dict.fromkeys(assigns)), tuple(notes))
+
+
+def _named_apart(optimizers: tuple[Optimizer, ...]) -> tuple[Optimizer, ...]:
+    """The optimizers, with another class name for each formula."""
+    found: list[Optimizer] = []
+    formulas: dict[str, list[object]] = {}
+    for optimizer in optimizers:
+        own, rule = formulas.setdefault(optimizer.rule.cls, []), optimizer.rule
+        if rule.formula not in own:
+            own.append(rule.formula)
+        place = own.index(rule.formula)
+        found.append(replace(optimizer, rule=replace(rule, cls=f"{rule.cls}{place + 1}")) if place else optimizer)
+    return tuple(found)
 
 
 def _matches(forms: Sequence[Sequence[Spelled]]) -> list[tuple[int, Match, str]]:
