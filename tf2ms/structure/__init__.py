@@ -83,7 +83,7 @@ def structure(lowered: Lowered, name: str, style: str = "blocks") -> Structure:
     for own, name in zip(lowered.losses, names, strict=True):
         loss = None
         if own.loss is not None:
-            body, more = make_functions(ordered(own.loss), function_names)
+            body, more = make_functions(_named(ordered(own.loss), lowered), function_names)
             loss_functions += more
             cls = class_names.take(class_name(name)) if lowered.others else f"{title}Loss"
             loss = _loss(body, cls, inputs, network, own)
@@ -128,6 +128,13 @@ def _used(blocks: Iterable[Block], program: Program) -> tuple[Block, ...]:
             found.add(id(layer.block))
             stack.extend(layer.block.program.steps)
     return tuple(block for block in blocks if id(block) in found)
+
+
+def _named(loss: Program, lowered: Lowered) -> Program:
+    """The loss, without its nodes' names where those of the graph say nothing."""
+    if not say_nothing([step.label for step in lowered.network.steps]):
+        return loss
+    return replace(loss, steps=tuple(replace(step, label=()) for step in loss.steps))
 
 
 # -- the network and the loss as classes ---------------------------------------------------------------------------
