@@ -32,6 +32,13 @@ def selu(x):
     return 1.0507009873554805 * (mint.nn.functional.relu(x) + 1.6732632423543772 * mint.expm1(mint.clamp(x, max=0.0)))
 
 
+def searchsorted(sorted_sequence, input, right=False):
+    """PyTorch's searchsorted; MindSpore's keeps the `right` of its first call on CPU."""
+    rows = sorted_sequence if sorted_sequence.ndim == 1 else sorted_sequence.unsqueeze(-2)
+    before = rows <= input.unsqueeze(-1) if right else rows < input.unsqueeze(-1)
+    return before.astype(ms.int64).sum(-1)
+
+
 class ELU(nn.Cell):
     """PyTorch's ELU, with any alpha."""
 

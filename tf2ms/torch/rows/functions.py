@@ -202,7 +202,12 @@ row("torch.reshape", "mint.reshape", "torch.reshape(x, (2, 12))", "torch.reshape
 row("torch.rot90", "ops.rot90", "torch.rot90(x, 1, [0, 1])")
 row("torch.round", "mint.round", "torch.round(x)")
 row("torch.rsqrt", "mint.rsqrt", "torch.rsqrt(p)")
-row("torch.searchsorted", "mint.searchsorted", "torch.searchsorted(sorted, x)")
+row(
+    "torch.searchsorted(sorted_sequence, input, right=False)",
+    "helper.searchsorted(sorted_sequence, input, right=right)",
+    "torch.searchsorted(sorted, x)",
+    "torch.searchsorted(sorted, sorted, right=True)",
+)
 row("torch.select", "mint.select", forward("torch.select(x, 1, 0)"))
 row("torch.sgn", "ops.sgn", forward("torch.sgn(x)"))
 row("torch.sigmoid", "mint.sigmoid", "torch.sigmoid(x)")
@@ -517,8 +522,9 @@ row("torch.empty(*size, dtype=ms.float32)", "mint.empty(size, dtype=dtype)", "to
 row("torch.broadcast_tensors(*tensors)", "mnp.broadcast_arrays", "torch.broadcast_tensors(x, v)", gives="tensors")
 row(
     "torch.bucketize(input, boundaries, right=False)",
-    "mint.searchsorted(boundaries, input, right=right)",
+    "helper.searchsorted(boundaries, input, right=right)",
     "torch.bucketize(x, sorted)",
+    "torch.bucketize(sorted, sorted, right=True)",
 )
 row(
     "torch.view_as_complex(input)",
