@@ -87,7 +87,14 @@ def _shortened(labels: dict[tuple[str, ...], tuple[str, ...]]) -> dict[tuple[str
     }
     taken = set(found.values())
     said = {label: (*label[:-1], _said_once(label[-1])) for label in taken if label}
+    # pool2_pool beside pool2_conv is one part of several, and pool2 the name of them together
+    said = {label: label if _has_convolution(short, label, taken) else short for label, short in said.items()}
     return {own: label if said.get(label, label) in taken else said[label] for own, label in found.items()}
+
+
+def _has_convolution(short: tuple[str, ...], label: tuple[str, ...], taken: set[tuple[str, ...]]) -> bool:
+    beside = (*short[:-1], f"{short[-1]}_conv")
+    return short != label and beside != label and beside in taken
 
 
 def _network_name(names: set[str]) -> str:
